@@ -1,0 +1,24 @@
+package io.gradus.core.group;
+
+/// Why a group is FILTERED, STALE, FAILED or PENDING again; NONE elsewhere.
+public enum StateReason {
+  NONE,
+  /// FILTERED: all rewards alike, no gradient.
+  NO_VARIANCE,
+  /// FILTERED: no verified trajectory.
+  NONE_RIGHT,
+  /// STALE: older than the spec allows.
+  TOO_OLD,
+  /// STALE: displaced from replay by newer groups before it was used.
+  DISPLACED,
+  /// PENDING or FAILED: the worker's stream broke or it was silent past the lease.
+  WORKER_LOST,
+  /// PENDING or FAILED: no progress for the progress time-out.
+  NO_PROGRESS,
+  /// PENDING or FAILED: the worker gave the lease back.
+  WORKER_FAILED,
+  /// FAILED: too few members after the last attempt.
+  TOO_FEW_MEMBERS,
+  /// FAILED: its batch failed in three learner sessions.
+  POISON_BATCH
+}

@@ -1,0 +1,38 @@
+package io.gradus.core.ledger;
+
+import io.gradus.core.batch.BatchDigest;
+import io.gradus.core.batch.BatchNumber;
+import io.gradus.core.batch.BatchState;
+import io.gradus.core.batch.GoldRange;
+import io.gradus.core.policy.LearnerEpoch;
+import java.util.Optional;
+
+/// One binding of one batch number; only the newest binding of a number can be other than VOID.
+///
+/// @param binding counts bindings of the number, from 1
+/// @param gold the text to generate; absent for a batch of workers' samples, whose uses are rows
+/// @param completionTokens over all uses; for gold, 0 until applied
+/// @param groups distinct groups drawn from
+/// @param round from 1; 0 where there are none, or in warm-up
+/// @param failures learner sessions in which it failed
+/// @param appliedBy the session that applied it; present when APPLIED or SETTLED
+/// @param steps optimizer steps taken, skipped ones not counted
+public record BatchRow(
+    BatchNumber number,
+    int binding,
+    BatchState state,
+    String reason,
+    Optional<GoldRange> gold,
+    BatchDigest digest,
+    long completionTokens,
+    int groups,
+    int round,
+    int indexInRound,
+    int batchesInRound,
+    boolean restartFromBase,
+    boolean publish,
+    boolean durable,
+    int failures,
+    Optional<LearnerEpoch> appliedBy,
+    int steps,
+    int skippedSteps) {}

@@ -1,0 +1,27 @@
+package io.gradus.core.ledger;
+
+import io.gradus.core.evaluation.StratumResult;
+import io.gradus.core.policy.PolicyVersion;
+import java.time.Duration;
+import java.util.List;
+
+/// One evaluation of one version.
+///
+/// @param confirmation whether it ran on new problems
+/// @param set counts evaluations on new problems, so that each draws others; 0 is the held-out set
+/// @param handled the hardest stratum up to which every one reaches the threshold
+/// @param elapsed time the run had run when it finished
+public record EvaluationRow(
+    PolicyVersion version,
+    boolean confirmation,
+    int set,
+    long batch,
+    boolean finished,
+    int handled,
+    Duration elapsed,
+    List<StratumResult> results) {
+
+  public EvaluationRow {
+    results = List.copyOf(results);
+  }
+}

@@ -1,0 +1,7 @@
+package io.gradus.core.ledger;
+
+import io.gradus.core.policy.LearnerEpoch;
+import io.gradus.core.policy.LearnerId;
+
+/// The newest learner session.
+public record LearnerRow(LearnerEpoch epoch, LearnerId learner) {}

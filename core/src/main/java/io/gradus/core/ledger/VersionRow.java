@@ -1,0 +1,19 @@
+package io.gradus.core.ledger;
+
+import io.gradus.core.policy.LearnerEpoch;
+import io.gradus.core.policy.Manifest;
+import io.gradus.core.policy.PolicyVersion;
+
+/// One published version.
+///
+/// @param parent the version it was trained from; 0 for first weights
+/// @param batchesBound batches bound when it was published: staleness is counted from here
+/// @param base whether rounds that restart begin from it
+/// @param deleted whether its directory may be gone
+public record VersionRow(
+    Manifest manifest,
+    PolicyVersion parent,
+    LearnerEpoch learnerEpoch,
+    long batchesBound,
+    boolean base,
+    boolean deleted) {}
