@@ -1,0 +1,316 @@
+package io.gradus.coordinator.ledger;
+
+import static java.util.stream.Collectors.groupingBy;
+import static java.util.stream.Collectors.toMap;
+
+import io.gradus.core.group.GroupId;
+import io.gradus.core.group.LeaseId;
+import io.gradus.core.group.PayloadDigest;
+import io.gradus.core.ledger.EvaluationRow;
+import io.gradus.core.ledger.GroupRow;
+import io.gradus.core.ledger.RunImage;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.time.Instant;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import org.jdbi.v3.core.Handle;
+import org.jdbi.v3.core.Jdbi;
+
+/// Reads of the ledger, on connections of their own; every call blocks.
+public final class LedgerReader {
+
+  private static final String OPEN_GROUP = "state in ('PENDING', 'LEASED', 'ACCEPTED')";
+  private static final String RUN =
+      "select r.*, s.spec from run r join run_spec s on s.run_key = r.run_key ";
+
+  private final Jdbi readers;
+  private final PayloadCache cache;
+
+  LedgerReader(Jdbi readers, PayloadCache cache) {
+    this.readers = readers;
+    this.cache = cache;
+  }
+
+  public Optional<StoredRun> findRun(String runId) {
+    return readers.withHandle(handle -> findRun(handle, runId));
+  }
+
+  static Optional<StoredRun> findRun(Handle handle, String runId) {
+    return handle
+        .createQuery(RUN + "where r.run_id = ?")
+        .bind(0, runId)
+        .map((row, _) -> RowReader.storedRun(row))
+        .findOne();
+  }
+
+  /// Runs, newest first.
+  public List<StoredRun> runs(int limit) {
+    return readers.withHandle(handle ->
+        handle
+            .createQuery(RUN + "order by r.run_key desc limit ?")
+            .bind(0, limit)
+            .map((row, _) -> RowReader.storedRun(row))
+            .list());
+  }
+
+  /// Ids of the runs that have not ended.
+  public List<String> activeRuns() {
+    return readers.withHandle(handle ->
+        handle
+            .createQuery(
+                """
+                select run_id from run where state in ('NEW', 'RUNNING', 'PAUSED')
+                order by run_key\
+                """)
+            .mapTo(String.class)
+            .list());
+  }
+
+  /// The state of a run as one snapshot, without taking it over.
+  public RunImage image(StoredRun run) {
+    return readers.inTransaction(handle -> image(handle, run));
+  }
+
+  static RunImage image(Handle handle, StoredRun run) {
+    long key = run.key().value();
+    return new RunImage(
+        run.row(),
+        handle
+            .createQuery(
+                "select * from rollout_group where run_key = ? and "
+                    + OPEN_GROUP
+                    + " order by group_id")
+            .bind(0, key)
+            .map((row, _) -> RowReader.group(row))
+            .list(),
+        handle
+            .createQuery(
+                """
+                select l.* from lease l join rollout_group g
+                  on g.run_key = l.run_key and g.group_id = l.group_id
+                where g.run_key = ? and g.\
+                """
+                    + OPEN_GROUP
+                    + " order by l.lease_id")
+            .bind(0, key)
+            .map((row, _) -> RowReader.lease(row))
+            .list(),
+        handle
+            .createQuery(
+                """
+                select * from batch where run_key = ? and state in ('BOUND', 'APPLIED')
+                order by number, binding\
+                """)
+            .bind(0, key)
+            .map((row, _) -> RowReader.batch(row))
+            .list(),
+        handle
+            .createQuery(
+                """
+                select u.* from batch_use u join batch b
+                  on b.run_key = u.run_key and b.number = u.number and b.binding = u.binding
+                where b.run_key = ? and b.state in ('BOUND', 'APPLIED')
+                order by u.number, u.ordinal\
+                """)
+            .bind(0, key)
+            .map((row, _) -> RowReader.use(row))
+            .list(),
+        useCounts(handle, key),
+        handle
+            .createQuery(
+                """
+                select distinct g.group_id from rollout_group g
+                  join batch_use u on u.run_key = g.run_key and u.group_id = g.group_id
+                  join batch b
+                    on b.run_key = u.run_key and b.number = u.number and b.binding = u.binding
+                where g.run_key = ? and b.state = 'SETTLED' and g.\
+                """
+                    + OPEN_GROUP
+                    + " order by g.group_id")
+            .bind(0, key)
+            .map((row, _) -> new GroupId(row.getLong(1)))
+            .list(),
+        handle
+            .createQuery(
+                """
+                select * from policy_version v where v.run_key = ? and (not v.deleted
+                  or v.version in (
+                    select g.pinned_version from rollout_group g
+                    where g.run_key = ? and g.pinned_version is not null and g.\
+                """
+                    + OPEN_GROUP
+                    + """
+                      )
+                    or v.version in (
+                      select g.oldest_version from rollout_group g
+                      where g.run_key = ? and g.oldest_version is not null and g.\
+                    """
+                    + OPEN_GROUP
+                    + ")) order by v.version")
+            .bind(0, key)
+            .bind(1, key)
+            .bind(2, key)
+            .map((row, _) -> RowReader.version(row))
+            .list(),
+        handle
+            .createQuery("select * from stratum where run_key = ? order by source, stratum")
+            .bind(0, key)
+            .map((row, _) -> RowReader.stratum(row))
+            .list(),
+        evaluations(handle, key),
+        handle
+            .createQuery(
+                """
+                select * from learner_session where run_key = ? order by epoch desc limit 1\
+                """)
+            .bind(0, key)
+            .map((row, _) -> RowReader.learner(row))
+            .findOne());
+  }
+
+  private record UseCount(GroupId group, int member, int count) {}
+
+  private static Map<GroupId, Map<Integer, Integer>> useCounts(Handle handle, long key) {
+    List<UseCount> counts =
+        handle
+            .createQuery(
+                """
+                select u.group_id, u.member, count(*) from rollout_group g
+                  join batch_use u on u.run_key = g.run_key and u.group_id = g.group_id
+                  join batch b
+                    on b.run_key = u.run_key and b.number = u.number and b.binding = u.binding
+                where g.run_key = ? and b.state <> 'VOID' and g.\
+                """
+                    + OPEN_GROUP
+                    + " group by u.group_id, u.member")
+            .bind(0, key)
+            .map(
+                (row, _) -> new UseCount(new GroupId(row.getLong(1)), row.getInt(2), row.getInt(3)))
+            .list();
+    return counts.stream()
+        .collect(
+            groupingBy(
+                UseCount::group,
+                TreeMap::new,
+                toMap(UseCount::member, UseCount::count, Integer::sum, TreeMap::new)))
+        .entrySet()
+        .stream()
+        .collect(toMap(Map.Entry::getKey, Map.Entry::getValue, (a, _) -> a, TreeMap::new));
+  }
+
+  /// The unfinished ones and, of each kind, the newest finished.
+  private static List<EvaluationRow> evaluations(Handle handle, long key) {
+    return handle
+        .createQuery(
+            """
+            select e.* from evaluation e where e.run_key = ? and (not e.finished
+              or not exists (
+                select 1 from evaluation n
+                where n.run_key = e.run_key and n.confirmation = e.confirmation and n.finished
+                  and (n.version > e.version
+                    or (n.version = e.version and n.set_number > e.set_number))))
+            order by e.version, e.confirmation, e.set_number\
+            """)
+        .bind(0, key)
+        .map((row, _) -> RowReader.evaluation(row))
+        .list();
+  }
+
+  /// A payload, from memory where it was lately written or read.
+  public Optional<Payload> payload(RunKey run, GroupId group, LeaseId lease) {
+    Optional<Payload> known = cache.get(run.value(), group, lease);
+    if (known.isPresent()) {
+      return known;
+    }
+    Optional<Payload> read =
+        readers.withHandle(handle ->
+            handle
+                .createQuery(
+                    """
+                    select digest, bytes from payload
+                    where run_key = ? and group_id = ? and lease_id = ?\
+                    """)
+                .bind(0, run.value())
+                .bind(1, group.value())
+                .bind(2, lease.value())
+                .map((row, _) ->
+                    Payload.of(
+                        group,
+                        lease,
+                        new PayloadDigest(Columns.hexOf(row.getBytes(1))),
+                        row.getBytes(2)))
+                .findOne());
+    read.ifPresent(payload -> cache.put(run.value(), payload));
+    return read;
+  }
+
+  Optional<PayloadDigest> digestOf(RunKey run, GroupId group, LeaseId lease) {
+    return readers.withHandle(handle -> digestOf(handle, run, group, lease));
+  }
+
+  static Optional<PayloadDigest> digestOf(Handle handle, RunKey run, GroupId group, LeaseId lease) {
+    return handle
+        .createQuery(
+            "select digest from payload where run_key = ? and group_id = ? and lease_id = ?")
+        .bind(0, run.value())
+        .bind(1, group.value())
+        .bind(2, lease.value())
+        .map((row, _) -> new PayloadDigest(Columns.hexOf(row.getBytes(1))))
+        .findOne();
+  }
+
+  /// Groups in the order of their numbers.
+  ///
+  /// @param state only groups in this state; empty: all
+  public List<GroupRecord> groups(RunKey run, String state, long afterGroup, int limit) {
+    return readers.inTransaction(handle -> {
+      var query =
+          handle
+              .createQuery(
+                  "select * from rollout_group where run_key = :run and group_id > :after"
+                      + (state.isEmpty() ? "" : " and state = :state")
+                      + " order by group_id limit :limit")
+              .bind("run", run.value())
+              .bind("after", afterGroup)
+              .bind("limit", limit);
+      if (!state.isEmpty()) {
+        query.bind("state", state);
+      }
+      return query.map((row, _) -> record(handle, run, row)).list();
+    });
+  }
+
+  public Optional<GroupRecord> group(RunKey run, GroupId group) {
+    return readers.inTransaction(handle ->
+        handle
+            .createQuery("select * from rollout_group where run_key = ? and group_id = ?")
+            .bind(0, run.value())
+            .bind(1, group.value())
+            .map((row, _) -> record(handle, run, row))
+            .findOne());
+  }
+
+  private static GroupRecord record(Handle handle, RunKey run, ResultSet row) throws SQLException {
+    GroupRow group = RowReader.group(row);
+    List<Long> batches =
+        handle
+            .createQuery(
+                """
+                select distinct u.number from batch_use u join batch b
+                  on b.run_key = u.run_key and b.number = u.number and b.binding = u.binding
+                where u.run_key = ? and u.group_id = ? and b.state <> 'VOID' order by u.number\
+                """)
+            .bind(0, run.value())
+            .bind(1, group.id().value())
+            .mapTo(Long.class)
+            .list();
+    return new GroupRecord(
+        group,
+        Instant.ofEpochMilli(row.getLong("created_millis")),
+        Instant.ofEpochMilli(row.getLong("decided_millis")),
+        batches);
+  }
+}

@@ -1,0 +1,122 @@
+package io.gradus.coordinator.ledger;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
+
+import io.gradus.coordinator.ledger.LedgerException.Kind;
+import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
+import java.io.IOException;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.time.Clock;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+class PostgresLedgerTest extends LedgerContract {
+
+  /// Names of databases, one a test.
+  private final AtomicInteger databases = new AtomicInteger();
+
+  private EmbeddedPostgres postgres;
+
+  @BeforeAll
+  void start() throws IOException {
+    // The library's own default is a server that syncs nothing.
+    postgres =
+        EmbeddedPostgres.builder()
+            .setServerConfig("fsync", "on")
+            .setServerConfig("full_page_writes", "on")
+            .setServerConfig("synchronous_commit", "on")
+            .start();
+  }
+
+  @AfterAll
+  void stop() throws IOException {
+    postgres.close();
+  }
+
+  @BeforeEach
+  void createDatabase() throws SQLException {
+    try (Connection connection = postgres.getPostgresDatabase().getConnection();
+        var statement = connection.createStatement()) {
+      statement.execute("create database gradus_" + databases.incrementAndGet());
+    }
+  }
+
+  @Override
+  LedgerConfig config() {
+    return LedgerConfig.postgres(
+        postgres.getJdbcUrl("postgres", "gradus_" + databases.get()), "postgres", "");
+  }
+
+  @Test
+  void fencesTheWriterOfAnotherProcess() throws Exception {
+    Ledger here = open();
+    submit(here, "run-1", "spec");
+    Incarnation older = takeOver(here, "run-1").incarnation();
+    Ledger there = open();
+    Incarnation newer = takeOver(there, "run-1").incarnation();
+
+    Heard late =
+        append(
+            here,
+            older,
+            java.util.List.of(),
+            new io.gradus.core.ledger.Write.PutGroup(Rows.leased(1)));
+
+    assertThat(late.await()).isEqualTo("FENCED");
+    assertThat(newer.epoch()).isGreaterThan(older.epoch());
+  }
+
+  @Test
+  void takesALostAnswerForFencedWhenAnotherTookOverMeanwhile() throws Exception {
+    Ledger here = open();
+    submit(here, "run-1", "spec");
+    Incarnation older = takeOver(here, "run-1").incarnation();
+    Ledger there = open();
+    faults.plan(FaultyConnections.Fault.AFTER_COMMIT);
+    faults.onFault(() -> {
+      try (Connection connection =
+              postgres.getDatabase("postgres", "gradus_" + databases.get()).getConnection();
+          var statement = connection.createStatement()) {
+        statement.execute("update run set epoch = epoch + 1");
+      } catch (SQLException failure) {
+        throw new IllegalStateException(failure);
+      }
+    });
+
+    Heard lost =
+        append(
+            here,
+            older,
+            java.util.List.of(),
+            new io.gradus.core.ledger.Write.PutGroup(Rows.leased(1)));
+
+    assertThat(lost.await()).isEqualTo("FENCED");
+    assertThat(takeOver(there, "run-1").image().openGroups())
+        .as("the new incarnation sees what was committed")
+        .containsExactly(Rows.leased(1));
+  }
+
+  @Test
+  void refusesAServerThatDoesNotSync() throws Exception {
+    try (EmbeddedPostgres careless =
+        EmbeddedPostgres.builder().setServerConfig("fsync", "off").start()) {
+      var config =
+          LedgerConfig.postgres(careless.getJdbcUrl("postgres", "postgres"), "postgres", "");
+
+      LedgerException refusal =
+          catchThrowableOfType(
+              LedgerException.class,
+              () -> Ledger.open(config, Clock.systemUTC(), System::nanoTime));
+
+      assertThat(refusal.kind()).isEqualTo(Kind.UNSAFE);
+      assertThat(refusal).hasMessageContaining("fsync is off but must be one of [on]");
+    }
+  }
+}

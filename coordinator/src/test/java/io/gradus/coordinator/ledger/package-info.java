@@ -1,0 +1,4 @@
+@NullMarked
+package io.gradus.coordinator.ledger;
+
+import org.jspecify.annotations.NullMarked;
