@@ -1,0 +1,41 @@
+package io.gradus.cli.spec;
+
+import io.gradus.run.v1.RunSpec;
+import java.util.Map;
+
+/// A spec with the place of every field that was written in it.
+public final class ReadSpec {
+
+  private final RunSpec spec;
+  private final Origin whole;
+  private final Map<String, Origin> originsByPath;
+
+  ReadSpec(RunSpec spec, Origin whole, Map<String, Origin> originsByPath) {
+    this.spec = spec;
+    this.whole = whole;
+    this.originsByPath = Map.copyOf(originsByPath);
+  }
+
+  /// What was written, without defaults.
+  public RunSpec spec() {
+    return spec;
+  }
+
+  /// Whether the field at `path` was written, rather than left to its default.
+  public boolean wrote(String path) {
+    return originsByPath.containsKey(path);
+  }
+
+  /// Where the field at `path` was written; for one that was not, the nearest block around it.
+  public Origin originOf(String path) {
+    String at = path;
+    while (!at.isEmpty()) {
+      Origin origin = originsByPath.get(at);
+      if (origin != null) {
+        return origin;
+      }
+      at = at.substring(0, Math.max(0, Math.max(at.lastIndexOf('.'), at.lastIndexOf('['))));
+    }
+    return whole;
+  }
+}
