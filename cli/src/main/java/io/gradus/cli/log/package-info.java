@@ -1,0 +1,5 @@
+/// Logging of the process: silent until a run directory is there, then a file in it.
+@NullMarked
+package io.gradus.cli.log;
+
+import org.jspecify.annotations.NullMarked;
