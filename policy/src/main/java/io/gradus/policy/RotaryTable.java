@@ -1,0 +1,49 @@
+package io.gradus.policy;
+
+import io.gradus.policy.nativememory.Scoped;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+
+/// The complex numbers `exp(i p θ^(-2j/d))` that turn the pairs of query and key heads at position
+/// p.
+///
+/// Rows are positions; a row holds the d/2 numbers of one head, repeated for every query and key
+/// head, so that one contiguous multiplication serves all. Angles are rounded to float the way
+/// transformers rounds them, which matters at large positions: there the rounding of the angle
+/// exceeds that of everything behind it.
+///
+/// @param turnPC `[positions, (A + K) / 2]`, complex64
+/// @param turnBackPC its conjugate, for the backward pass
+record RotaryTable(int positions, Tensor turnPC, Tensor turnBackPC) implements AutoCloseable {
+
+  static RotaryTable of(ModelConfig config, int positions) {
+    int pairs = config.headDim() / 2;
+    int heads = config.heads() + config.keyValueHeads();
+    var turn = new float[positions * heads * pairs * 2];
+    int at = 0;
+    for (int p = 0; p < positions; p++) {
+      int row = at;
+      for (int j = 0; j < pairs; j++) {
+        float frequency = (float) (1.0 / Math.pow(config.ropeTheta(), 2.0 * j / config.headDim()));
+        float angle = p * frequency;
+        turn[at++] = (float) Math.cos(angle);
+        turn[at++] = (float) Math.sin(angle);
+      }
+      for (int h = 1; h < heads; h++, at += 2 * pairs) {
+        System.arraycopy(turn, row, turn, at, 2 * pairs);
+      }
+    }
+    long[] shape = {positions, (long) heads * pairs, 2};
+    Tensor turnPC =
+        Scoped.keepingResult(
+            () -> torch.view_as_complex(Tensor.create(turn, shape)).contiguous().clone());
+    return new RotaryTable(
+        positions, turnPC, Scoped.keepingResult(() -> torch.conj_physical(turnPC)));
+  }
+
+  @Override
+  public void close() {
+    turnBackPC.close();
+    turnPC.close();
+  }
+}

@@ -1,0 +1,15 @@
+package io.gradus.policy.sampling;
+
+/// One completion to be sampled.
+///
+/// @param promptIds the prompt, at least one id; not copied, so not to be changed
+/// @param key names the random numbers
+@SuppressWarnings("ArrayRecordComponent") // Compared by nobody; copying every prompt would cost.
+public record SamplingRequest(int[] promptIds, SampleKey key) {
+
+  public SamplingRequest {
+    if (promptIds.length == 0) {
+      throw new IllegalArgumentException("the prompt of " + key + " is empty");
+    }
+  }
+}
