@@ -13,7 +13,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.HashSet;
+import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 
 /// `metrics.jsonl`: one line for each progress message, appended over all resumptions of a run.
 ///
@@ -40,15 +42,19 @@ public final class MetricsLog implements AutoCloseable {
   }
 
   /// Writes the line of `progress` and returns it, without the line break.
-  public String write(RunProgress progress, ProcessUsage usage) throws IOException {
-    String line = line(progress, usage);
+  ///
+  /// @param workerSeconds what rollout workers spent on each activity, such as `sampling_seconds`
+  public String write(RunProgress progress, ProcessUsage usage, Map<String, Double> workerSeconds)
+      throws IOException {
+    String line = line(progress, usage, workerSeconds);
     writer.write(line);
     writer.write('\n');
     writer.flush();
     return line;
   }
 
-  private String line(RunProgress progress, ProcessUsage usage) throws JsonProcessingException {
+  private String line(RunProgress progress, ProcessUsage usage, Map<String, Double> workerSeconds)
+      throws JsonProcessingException {
     ObjectNode json = ProtoJson.of(progress);
     json.remove("evaluations");
     ArrayNode evaluations = json.putArray("evaluations");
@@ -58,6 +64,8 @@ public final class MetricsLog implements AutoCloseable {
         evaluations.add(ProtoJson.of(evaluation));
       }
     }
+    ObjectNode worker = json.putObject("worker");
+    new TreeMap<>(workerSeconds).forEach(worker::put);
     ObjectNode process = json.putObject("process");
     process.put("wall_seconds", usage.wall().toMillis() / 1e3);
     process.put("cpu_seconds", usage.cpu().toMillis() / 1e3);

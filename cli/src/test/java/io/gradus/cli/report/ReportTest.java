@@ -17,6 +17,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
@@ -168,7 +169,18 @@ class ReportTest {
     Path file = directory.resolve("metrics.jsonl");
     try (var log = MetricsLog.append(file)) {
       for (int second = 0; second < seconds; second++) {
-        log.write(progress(second), USAGE);
+        log.write(
+            progress(second),
+            USAGE,
+            Map.of(
+                "sampling_seconds",
+                0.6 * second,
+                "verifying_seconds",
+                0.05 * second,
+                "evaluation_seconds",
+                0.1 * second,
+                "waiting_seconds",
+                0.25 * second));
       }
     }
     return file;
