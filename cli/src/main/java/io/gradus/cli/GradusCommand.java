@@ -45,6 +45,7 @@ final class GradusCommand {
     return new CommandLine(new GradusCommand())
         .addSubcommand("ledger", ledger)
         .addSubcommand("checkpoint", checkpoint)
+        .addSubcommand(new DoctorCommand(console))
         .setUsageHelpWidth(Math.clamp(console.columns(), 60, 100))
         .setUsageHelpAutoWidth(false)
         .setParameterExceptionHandler(GradusCommand::wrongArguments)

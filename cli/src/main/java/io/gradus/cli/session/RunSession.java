@@ -36,7 +36,7 @@ public final class RunSession {
   private static final Logger LOG = LoggerFactory.getLogger(RunSession.class);
 
   private static final int QUEUED_EVENTS = 256;
-  private static final java.time.Duration SHOWN_EVERY = java.time.Duration.ofMillis(200);
+  private static final Duration SHOWN_EVERY = Duration.newBuilder().setNanos(200_000_000).build();
   private static final java.time.Duration RECORDED_EVERY = java.time.Duration.ofSeconds(1);
   private static final java.time.Duration ANSWER_WITHIN = java.time.Duration.ofSeconds(10);
   private static final java.time.Duration SILENT_FOR = java.time.Duration.ofSeconds(30);
@@ -178,10 +178,7 @@ public final class RunSession {
   private void watch(RunningSystem system) {
     RunServiceGrpc.newStub(system.channel())
         .watchRun(
-            WatchRunRequest.newBuilder()
-                .setRunId(runId)
-                .setInterval(Duration.newBuilder().setNanos(SHOWN_EVERY.getNano()))
-                .build(),
+            WatchRunRequest.newBuilder().setRunId(runId).setInterval(SHOWN_EVERY).build(),
             new StreamObserver<>() {
               @Override
               public void onNext(WatchRunResponse response) {

@@ -33,6 +33,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -119,7 +120,7 @@ class RunSessionTest {
 
   @Test
   void watchesAnewWhenTheWatchBreaks() throws Exception {
-    run.breakWatches = 3;
+    run.breakWatches.set(3);
     run.tell(ended(1, RunState.RUN_STATE_STOPPED));
 
     assertThat(session.follow(system)).isInstanceOf(Ending.RunEnded.class);
@@ -127,7 +128,7 @@ class RunSessionTest {
 
   @Test
   void givesUpWhenTheWatchBreaksAgainAndAgain() throws Exception {
-    run.breakWatches = Integer.MAX_VALUE;
+    run.breakWatches.set(Integer.MAX_VALUE);
 
     assertThat(session.follow(system)).isInstanceOf(Ending.Broken.class);
   }
@@ -175,7 +176,7 @@ class RunSessionTest {
 
     private final BlockingQueue<RunProgress> told = new LinkedBlockingQueue<>();
     private volatile RunProgress now = RunProgress.getDefaultInstance();
-    private volatile int breakWatches;
+    private final AtomicInteger breakWatches = new AtomicInteger();
 
     void tell(RunProgress... progress) {
       told.addAll(List.of(progress));
@@ -183,8 +184,7 @@ class RunSessionTest {
 
     @Override
     public void watchRun(WatchRunRequest request, StreamObserver<WatchRunResponse> observer) {
-      if (breakWatches > 0) {
-        breakWatches--;
+      if (breakWatches.getAndUpdate(left -> Math.max(0, left - 1)) > 0) {
         observer.onError(Status.UNAVAILABLE.asRuntimeException());
         return;
       }
