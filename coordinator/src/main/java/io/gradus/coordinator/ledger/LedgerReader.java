@@ -9,6 +9,7 @@ import io.gradus.core.group.PayloadDigest;
 import io.gradus.core.ledger.EvaluationRow;
 import io.gradus.core.ledger.GroupRow;
 import io.gradus.core.ledger.RunImage;
+import io.gradus.core.ledger.VersionRow;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Instant;
@@ -217,6 +218,20 @@ public final class LedgerReader {
         .bind(0, key)
         .map((row, _) -> RowReader.evaluation(row))
         .list();
+  }
+
+  /// Versions whose directories are kept.
+  public List<VersionRow> checkpoints(RunKey run) {
+    return readers.withHandle(handle ->
+        handle
+            .createQuery(
+                """
+                select * from policy_version where run_key = ? and not deleted
+                order by version\
+                """)
+            .bind(0, run.value())
+            .map((row, _) -> RowReader.version(row))
+            .list());
   }
 
   /// A payload, from memory where it was lately written or read.

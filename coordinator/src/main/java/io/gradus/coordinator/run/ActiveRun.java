@@ -1,0 +1,627 @@
+package io.gradus.coordinator.run;
+
+import akka.actor.typed.ActorRef;
+import io.gradus.coordinator.ledger.CommitFailure;
+import io.gradus.coordinator.ledger.CommitListener;
+import io.gradus.coordinator.ledger.Incarnation;
+import io.gradus.coordinator.ledger.Payload;
+import io.gradus.coordinator.ledger.StoredRun;
+import io.gradus.coordinator.ledger.Takeover;
+import io.gradus.core.group.GroupId;
+import io.gradus.core.group.LeaseId;
+import io.gradus.core.group.SessionId;
+import io.gradus.core.group.WorkerId;
+import io.gradus.core.ledger.LearnerRow;
+import io.gradus.core.ledger.VersionRow;
+import io.gradus.core.ledger.Write;
+import io.gradus.core.policy.LearnerEpoch;
+import io.gradus.core.run.Admission;
+import io.gradus.core.run.Decision;
+import io.gradus.core.run.Effect;
+import io.gradus.core.run.Input;
+import io.gradus.core.run.RequestId;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.function.LongConsumer;
+import java.util.stream.Collectors;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/*
+ * Decisions are pipelined. The decider goes on while earlier commits are under way; each decision
+ * with writes becomes one append with a ticket, and everything that follows from a decision waits in
+ * the outbox until the commit of its ticket, or of the last ticket before it, is durable. Commits of
+ * a run become durable in order, so the outbox is a queue. When a commit fails the decider has seen
+ * things that never happened: it is dropped with the whole outbox, and a new one is recovered.
+ */
+
+/// One incarnation of a run: its decider, and who waits for what. Owned by the entity's thread.
+final class ActiveRun {
+
+  private static final Logger log = LoggerFactory.getLogger(ActiveRun.class);
+
+  /// What follows from a command for the entity.
+  sealed interface Next {
+    record Stay() implements Next {}
+
+    /// Too many commits are under way: keep the command.
+    record Later(RunCommand command) implements Next {}
+
+    /// There is room for commands that were kept.
+    record Room() implements Next {}
+
+    /// The incarnation is at its end.
+    record Dropped(boolean isFenced, int attempt) implements Next {}
+
+    /// The run is over, durably.
+    record Ended(RunAnswer.Progress progress) implements Next {}
+  }
+
+  private static final Next STAY = new Next.Stay();
+
+  private record Outgoing(long ticket, List<LongConsumer> releases) {}
+
+  private record Session(WorkerId worker, ActorRef<ToWorker> stream) {}
+
+  /// Groups of one call, answered together.
+  private static final class Submit {
+    private final ActorRef<RunAnswer> replyTo;
+    private final RunAnswer.GroupOutcome[] outcomes;
+    private int open;
+
+    private Submit(ActorRef<RunAnswer> replyTo, int groups) {
+      this.replyTo = replyTo;
+      this.outcomes = new RunAnswer.GroupOutcome[groups];
+      this.open = groups;
+    }
+  }
+
+  private sealed interface Waiting {
+    record One(ActorRef<RunAnswer> replyTo) implements Waiting {}
+
+    record Group(Submit submit, int index, GroupId group, LeaseId lease) implements Waiting {}
+  }
+
+  private final RunEntity entity;
+  private final StoredRun run;
+  private final Incarnation incarnation;
+  private final Decider decider;
+  private final LearnerWindow learnerWindow = new LearnerWindow();
+
+  /// What follows from decisions whose commits are under way, in order.
+  private final ArrayDeque<Outgoing> outbox = new ArrayDeque<>();
+
+  private final Map<RequestId, Waiting> waiting = new HashMap<>();
+  private final TreeMap<SessionId, Session> sessions = new TreeMap<>();
+  private Optional<LearnerEpoch> learner;
+  private Optional<ActorRef<ToLearner>> learnerStream = Optional.empty();
+  private long lastTicket;
+  private long lastRequest;
+  private long lastSession;
+  private long revision;
+  private int attempt;
+  private boolean isStalled;
+  private Optional<Next> end = Optional.empty();
+
+  ActiveRun(RunEntity entity, Takeover takeover, Decider decider, int attempt) {
+    this.entity = entity;
+    this.run = takeover.run();
+    this.incarnation = takeover.incarnation();
+    this.decider = decider;
+    this.attempt = attempt;
+    this.revision = takeover.run().commitSeq();
+    this.learner = takeover.image().learner().map(LearnerRow::epoch);
+  }
+
+  Next on(RunCommand command) {
+    try {
+      return switch (command) {
+        case RunEntity.Internal internal -> onInternal(internal);
+        case RunCommand.FromEdge outer -> {
+          if (outbox.size() >= entity.surroundings().config().commitsInFlight()) {
+            isStalled = true;
+            yield new Next.Later(command);
+          }
+          onEdge(outer);
+          yield end.orElse(STAY);
+        }
+        default ->
+            throw new IllegalStateException("no run understands " + command.getClass().getName());
+      };
+    } catch (RuntimeException broken) {
+      // A broken invariant of the decider: its state cannot be trusted any more.
+      log.atError()
+          .addKeyValue("run", entity.runId())
+          .addKeyValue("command", command.getClass().getSimpleName())
+          .setCause(broken)
+          .log("decider broke; the run recovers from the ledger");
+      entity.refuse(
+          command,
+          RunAnswer.Refused.RECOVERING,
+          "run %s recovers; come again".formatted(entity.runId()));
+      return new Next.Dropped(false, attempt);
+    }
+  }
+
+  private Next onInternal(RunEntity.Internal internal) {
+    switch (internal) {
+      case RunEntity.Tick() -> {
+        if (outbox.size() < entity.surroundings().config().commitsInFlight()) {
+          decide(List.of(new Input.Tick()));
+        }
+      }
+      case RunEntity.Committed(var epoch, var ticket, var commitSeq) -> {
+        if (epoch == incarnation.epoch()) {
+          attempt = 1;
+          onCommitted(ticket, commitSeq);
+          if (end.isEmpty() && isStalled) {
+            isStalled = false;
+            return new Next.Room();
+          }
+        }
+      }
+      case RunEntity.CommitFailed(var epoch, var failure, var message) -> {
+        if (epoch == incarnation.epoch()) {
+          log.atWarn()
+              .addKeyValue("run", entity.runId())
+              .addKeyValue("failure", failure)
+              .addKeyValue("reason", message)
+              .log("commit failed; the decider is dropped");
+          return new Next.Dropped(failure == CommitFailure.FENCED, attempt);
+        }
+      }
+      case RunEntity.WorkerStreamEnded(var epoch, var session) -> {
+        if (epoch == incarnation.epoch() && sessions.remove(session) != null) {
+          decide(List.of(new Input.WorkerLeft(session)));
+        }
+      }
+      case RunEntity.LearnerStreamEnded(var epoch, var left, var stream) -> {
+        if (epoch == incarnation.epoch() && learnerStream.filter(stream::equals).isPresent()) {
+          learnerStream = Optional.empty();
+          decide(List.of(new Input.LearnerLeft(left)));
+        }
+      }
+      case RunEntity.Recover(), RunEntity.Recovered _, RunEntity.RecoveryFailed _ -> {}
+    }
+    return end.orElse(STAY);
+  }
+
+  private void onEdge(RunCommand.FromEdge command) {
+    switch (command) {
+      case RunCommand.Wake() -> {}
+      case RunCommand.JoinWorker(var worker, var slots, var stream) ->
+          joinWorker(worker, slots, stream);
+      case RunCommand.Heartbeat heartbeat -> {
+        if (isKnown(heartbeat.epoch(), heartbeat.session(), heartbeat.stream())) {
+          decide(
+              List.of(
+                  new Input.Heartbeat(
+                      heartbeat.session(),
+                      heartbeat.credits(),
+                      heartbeat.leases().stream()
+                          .collect(
+                              Collectors.toMap(
+                                  RunCommand.LeaseProgress::lease,
+                                  RunCommand.LeaseProgress::progress,
+                                  Math::max,
+                                  TreeMap::new)))));
+        }
+      }
+      case RunCommand.CheckSession(var epoch, var session, var stream) -> {
+        var _ = isKnown(epoch, session, stream);
+      }
+      case RunCommand.LoadVersion(var epoch, var session, var version) -> {
+        if (epoch == incarnation.epoch() && sessions.containsKey(session)) {
+          decide(List.of(new Input.VersionLoaded(session, version)));
+        }
+      }
+      case RunCommand.FailGroup(var epoch, var session, var group, var lease) -> {
+        if (epoch == incarnation.epoch() && sessions.containsKey(session)) {
+          decide(List.of(new Input.GroupFailed(session, group, lease)));
+        }
+      }
+      case RunCommand.SubmitGroups(var groups, var replyTo) -> submit(groups, replyTo);
+      case RunCommand.JoinLearner(var learnerId, var damaged, var replyTo) ->
+          decide(List.of(new Input.LearnerJoined(await(replyTo), learnerId, damaged)));
+      case RunCommand.WantBatches want -> wantBatches(want);
+      case RunCommand.ReportBatch report -> {
+        if (learner.filter(report.epoch()::equals).isPresent()) {
+          learnerWindow.add(report.figures());
+        }
+        decide(
+            List.of(
+                new Input.BatchApplied(
+                    await(report.replyTo()),
+                    report.epoch(),
+                    report.batch(),
+                    report.digest(),
+                    report.steps(),
+                    report.skippedSteps(),
+                    report.figures().tokens(),
+                    report.figures().sequences())));
+      }
+      case RunCommand.FailBatch(var epoch, var batch, var message, var replyTo) ->
+          decide(List.of(new Input.BatchFailed(await(replyTo), epoch, batch, message)));
+      case RunCommand.PublishPolicy(
+              var epoch,
+              var manifest,
+              var parent,
+              var seconds,
+              var replyTo) -> {
+        learnerWindow.published(seconds);
+        decide(List.of(new Input.PolicyPublished(await(replyTo), epoch, manifest, parent)));
+      }
+      case RunCommand.Pause(var replyTo) ->
+          decide(List.of(new Input.PauseRequested(await(replyTo))));
+      case RunCommand.Resume(var replyTo) ->
+          decide(List.of(new Input.ResumeRequested(await(replyTo))));
+      case RunCommand.Cancel(var reason, var replyTo) ->
+          decide(List.of(new Input.CancelRequested(await(replyTo), reason)));
+      case RunCommand.GetProgress(var replyTo) -> {
+        var view = decider.view(entity.now());
+        release(seq ->
+            replyTo.tell(
+                new RunAnswer.Progress(
+                    entity.runId(), seq, run.submitted(), view, learnerWindow.summary())));
+      }
+    }
+  }
+
+  private void joinWorker(WorkerId worker, int slots, ActorRef<ToWorker> stream) {
+    var inputs = new ArrayList<Input>();
+    for (var entry : List.copyOf(sessions.entrySet())) {
+      if (entry.getValue().worker().equals(worker)) {
+        if (entry.getValue().stream().equals(stream)) {
+          stream.tell(new ToWorker.Admitted(entity.runId(), incarnation.epoch(), entry.getKey()));
+          return;
+        }
+        entity.context().unwatch(entry.getValue().stream());
+        entry.getValue().stream()
+            .tell(new ToWorker.Superseded(entity.runId(), incarnation.epoch()));
+        sessions.remove(entry.getKey());
+        inputs.add(new Input.WorkerLeft(entry.getKey()));
+      }
+    }
+    var session = new SessionId(++lastSession);
+    sessions.put(session, new Session(worker, stream));
+    entity
+        .context()
+        .watchWith(stream, new RunEntity.WorkerStreamEnded(incarnation.epoch(), session));
+    stream.tell(new ToWorker.Admitted(entity.runId(), incarnation.epoch(), session));
+    inputs.add(new Input.WorkerJoined(session, worker, slots));
+    decide(inputs);
+  }
+
+  private boolean isKnown(long epoch, SessionId session, ActorRef<ToWorker> stream) {
+    boolean isKnown = epoch == incarnation.epoch() && sessions.containsKey(session);
+    if (!isKnown) {
+      stream.tell(new ToWorker.UnknownSession(entity.runId(), incarnation.epoch()));
+    }
+    return isKnown;
+  }
+
+  private void submit(List<RunCommand.SubmittedGroup> groups, ActorRef<RunAnswer> replyTo) {
+    if (groups.isEmpty()) {
+      replyTo.tell(new RunAnswer.Submitted(List.of()));
+      return;
+    }
+    var submit = new Submit(replyTo, groups.size());
+    var inputs = new ArrayList<Input>(groups.size());
+    for (int index = 0; index < groups.size(); index++) {
+      RunCommand.SubmittedGroup group = groups.get(index);
+      var request = new RequestId(++lastRequest);
+      waiting.put(request, new Waiting.Group(submit, index, group.group(), group.lease()));
+      inputs.add(
+          new Input.GroupSubmitted(
+              request,
+              group.group(),
+              group.lease(),
+              group.digest(),
+              group.oldestVersion(),
+              group.outcomes()));
+    }
+    decide(inputs);
+  }
+
+  private void wantBatches(RunCommand.WantBatches want) {
+    if (learner.filter(want.epoch()::equals).isEmpty()) {
+      want.stream()
+          .tell(
+              new ToLearner.Fenced(
+                  "learner epoch %d is not the session of run %s, which is %s; join the run again"
+                      .formatted(
+                          want.epoch().value(),
+                          entity.runId(),
+                          learner.map(epoch -> Long.toString(epoch.value())).orElse("none"))));
+      return;
+    }
+    if (learnerStream.filter(want.stream()::equals).isEmpty()) {
+      learnerStream.ifPresent(older -> {
+        entity.context().unwatch(older);
+        older.tell(new ToLearner.Fenced("a newer stream of the same session took over"));
+      });
+      learnerStream = Optional.of(want.stream());
+      entity
+          .context()
+          .watchWith(
+              want.stream(),
+              new RunEntity.LearnerStreamEnded(incarnation.epoch(), want.epoch(), want.stream()));
+    }
+    decide(List.of(new Input.BatchesWanted(want.epoch(), want.from(), want.credits())));
+  }
+
+  private RequestId await(ActorRef<RunAnswer> replyTo) {
+    var request = new RequestId(++lastRequest);
+    waiting.put(request, new Waiting.One(replyTo));
+    return request;
+  }
+
+  /// Feeds inputs that belong together: their writes are one append.
+  private void decide(List<Input> inputs) {
+    var writes = new ArrayList<Write>();
+    var releases = new ArrayList<LongConsumer>();
+    for (Input input : inputs) {
+      Decision decision = decider.decide(input, entity.now());
+      writes.addAll(decision.writes());
+      for (Effect effect : decision.effects()) {
+        releases.add(seq -> release(effect, seq));
+      }
+    }
+    if (writes.isEmpty()) {
+      releases.forEach(this::release);
+      return;
+    }
+    long ticket = ++lastTicket;
+    outbox.add(new Outgoing(ticket, releases));
+    ActorRef<RunCommand> self = entity.context().getSelf();
+    long epoch = incarnation.epoch();
+    entity
+        .surroundings()
+        .ledger()
+        .append(
+            incarnation,
+            writes,
+            staged(writes),
+            new CommitListener() {
+              @Override
+              public void committed(long commitSeq) {
+                self.tell(new RunEntity.Committed(epoch, ticket, commitSeq));
+              }
+
+              @Override
+              public void failed(CommitFailure failure, String message) {
+                self.tell(new RunEntity.CommitFailed(epoch, failure, message));
+              }
+            });
+  }
+
+  /// Payloads that wait on this node for the admissions among `writes`.
+  private List<Payload> staged(List<Write> writes) {
+    var payloads = new ArrayList<Payload>();
+    for (Write write : writes) {
+      if (write instanceof Write.RequirePayload(var group, var lease, var digest)) {
+        entity
+            .surroundings()
+            .staging()
+            .find(entity.runId(), group, lease, digest)
+            .ifPresent(payloads::add);
+      }
+    }
+    return payloads;
+  }
+
+  /// Runs `body` once everything decided so far is durable.
+  private void release(LongConsumer body) {
+    Outgoing last = outbox.peekLast();
+    if (last == null) {
+      body.accept(revision);
+    } else {
+      last.releases().add(body);
+    }
+  }
+
+  private void onCommitted(long ticket, long commitSeq) {
+    revision = commitSeq;
+    while (!outbox.isEmpty() && outbox.element().ticket() <= ticket) {
+      // Effects may end the run, but none of them decides: the queue does not change underneath.
+      outbox.remove().releases().forEach(body -> body.accept(commitSeq));
+    }
+  }
+
+  private void release(Effect effect, long commitSeq) {
+    switch (effect) {
+      case Effect.GrantLeases(var session, var grants) ->
+          tell(session, new ToWorker.Granted(entity.runId(), incarnation.epoch(), grants));
+      case Effect.RevokeLeases(var session, var leases, var message) ->
+          tell(session, new ToWorker.Revoked(entity.runId(), incarnation.epoch(), leases, message));
+      case Effect.AnnounceVersion(var session, var manifest) -> {
+        var announced =
+            new ToWorker.VersionAnnounced(entity.runId(), incarnation.epoch(), manifest);
+        if (session.isPresent()) {
+          tell(session.get(), announced);
+        } else {
+          sessions.values().forEach(worker -> worker.stream().tell(announced));
+        }
+      }
+      case Effect.AnswerSubmit(var request, var group, var lease, var admission) ->
+          answerSubmit(
+              request,
+              new RunAnswer.GroupOutcome(group, lease, kindOf(admission), messageOf(admission)));
+      case Effect.AnswerJoin join -> {
+        learner = Optional.of(join.epoch());
+        answer(
+            join.request(),
+            new RunAnswer.LearnerJoined(
+                join.epoch(),
+                join.checkpoint(),
+                join.base(),
+                join.nextBatch(),
+                join.nextVersion()));
+        sweepCheckpoints(join.epoch());
+      }
+      case Effect.ReleaseBatch(var epoch, var batch, var uses) -> {
+        if (learner.filter(epoch::equals).isPresent()) {
+          learnerStream.ifPresent(stream -> stream.tell(new ToLearner.BatchReleased(batch, uses)));
+        }
+      }
+      case Effect.AnswerPublish(var request, var version, var nextVersion) ->
+          answer(request, new RunAnswer.Published(version, nextVersion));
+      case Effect.Acknowledge(var request) -> answer(request, new RunAnswer.Acknowledged());
+      case Effect.Refuse(var request, var reason, var message, var details) -> {
+        Waiting asker = waiting.get(request);
+        if (asker instanceof Waiting.Group(var submit, var index, var group, var lease)) {
+          // A submit is answered by its outcomes alone, so that one group harms no other.
+          waiting.remove(request);
+          settle(
+              submit,
+              index,
+              new RunAnswer.GroupOutcome(
+                  group, lease, RunAnswer.GroupOutcome.Kind.REFUSED, message));
+        } else {
+          var allDetails = new HashMap<>(details);
+          allDetails.putIfAbsent("run_id", entity.runId());
+          answer(request, new RunAnswer.Refused(reason, message, allDetails));
+        }
+      }
+      case Effect.DeleteCheckpoints(var versions) -> deleteCheckpoints(versions);
+      case Effect.EndRun(var state, var reason) -> {
+        log.atInfo()
+            .addKeyValue("run", entity.runId())
+            .addKeyValue("state", state)
+            .addKeyValue("reason", reason)
+            .log("run ended");
+        sessions
+            .values()
+            .forEach(worker ->
+                worker.stream().tell(new ToWorker.RunEnded(entity.runId(), incarnation.epoch())));
+        learnerStream.ifPresent(stream -> stream.tell(new ToLearner.RunEnded()));
+        end =
+            Optional.of(
+                new Next.Ended(
+                    new RunAnswer.Progress(
+                        entity.runId(),
+                        commitSeq,
+                        run.submitted(),
+                        decider.view(entity.now()),
+                        learnerWindow.summary())));
+      }
+    }
+  }
+
+  private void tell(SessionId session, ToWorker message) {
+    Session worker = sessions.get(session);
+    if (worker != null) {
+      worker.stream().tell(message);
+    }
+  }
+
+  private void answer(RequestId request, RunAnswer answer) {
+    if (waiting.remove(request) instanceof Waiting.One(var replyTo)) {
+      replyTo.tell(answer);
+    }
+  }
+
+  private void answerSubmit(RequestId request, RunAnswer.GroupOutcome outcome) {
+    if (waiting.remove(request) instanceof Waiting.Group(var submit, var index, _, _)) {
+      settle(submit, index, outcome);
+    }
+  }
+
+  private static void settle(Submit submit, int index, RunAnswer.GroupOutcome outcome) {
+    submit.outcomes[index] = outcome;
+    if (--submit.open == 0) {
+      submit.replyTo.tell(new RunAnswer.Submitted(List.of(submit.outcomes)));
+    }
+  }
+
+  private static RunAnswer.GroupOutcome.Kind kindOf(Admission admission) {
+    return switch (admission) {
+      case Admission.Accepted() -> RunAnswer.GroupOutcome.Kind.ACCEPTED;
+      case Admission.Filtered _ -> RunAnswer.GroupOutcome.Kind.FILTERED;
+      case Admission.Stale _ -> RunAnswer.GroupOutcome.Kind.STALE;
+      case Admission.Duplicate() -> RunAnswer.GroupOutcome.Kind.DUPLICATE;
+      case Admission.Evaluated() -> RunAnswer.GroupOutcome.Kind.EVALUATED;
+      case Admission.Incomplete() -> RunAnswer.GroupOutcome.Kind.INCOMPLETE;
+      case Admission.Refused _ -> RunAnswer.GroupOutcome.Kind.REFUSED;
+    };
+  }
+
+  private static String messageOf(Admission admission) {
+    return switch (admission) {
+      case Admission.Accepted(), Admission.Duplicate(), Admission.Evaluated() -> "";
+      case Admission.Incomplete() -> "members are missing";
+      case Admission.Filtered(var reason) -> reason.name();
+      case Admission.Stale(var staleness, var max) ->
+          "its version is %d batches old, but at most %d are allowed".formatted(staleness, max);
+      case Admission.Refused(var message) -> message;
+    };
+  }
+
+  private void sweepCheckpoints(LearnerEpoch epoch) {
+    RunSurroundings around = entity.surroundings();
+    inBackground(() -> {
+      Set<String> named =
+          around.ledger().reader().checkpoints(run.key()).stream()
+              .map(row -> row.manifest().uri())
+              .collect(Collectors.toSet());
+      around.checkpoints().sweep(entity.runId(), named, epoch);
+    });
+  }
+
+  private void deleteCheckpoints(List<VersionRow> versions) {
+    RunSurroundings around = entity.surroundings();
+    inBackground(
+        () -> versions.forEach(version -> around.checkpoints().delete(entity.runId(), version)));
+  }
+
+  /// Garbage that is not collected now is collected when the next learner joins.
+  private void inBackground(Runnable body) {
+    try {
+      entity.surroundings().blocking().execute(body);
+    } catch (RejectedExecutionException full) {
+      log.atWarn().addKeyValue("run", entity.runId()).log("checkpoints are swept later");
+    }
+  }
+
+  /// Refuses everybody who waits, and sends sessions to the next incarnation.
+  void drop() {
+    var recovering =
+        new RunAnswer.Refused(
+            RunAnswer.Refused.RECOVERING,
+            "run %s recovers from the ledger; send it again".formatted(entity.runId()),
+            Map.of("run_id", entity.runId()));
+    var askers = new ArrayList<ActorRef<RunAnswer>>();
+    for (Waiting asker : waiting.values()) {
+      ActorRef<RunAnswer> replyTo =
+          switch (asker) {
+            case Waiting.One(var one) -> one;
+            case Waiting.Group(var submit, _, _, _) -> submit.replyTo;
+          };
+      if (!askers.contains(replyTo)) {
+        askers.add(replyTo);
+      }
+    }
+    askers.forEach(replyTo -> replyTo.tell(recovering));
+    waiting.clear();
+    outbox.clear();
+    sessions
+        .values()
+        .forEach(worker -> {
+          entity.context().unwatch(worker.stream());
+          worker.stream().tell(new ToWorker.UnknownSession(entity.runId(), incarnation.epoch()));
+        });
+    sessions.clear();
+    learnerStream.ifPresent(stream -> {
+      entity.context().unwatch(stream);
+      stream.tell(new ToLearner.AskAgain());
+    });
+    learnerStream = Optional.empty();
+  }
+}

@@ -1,0 +1,25 @@
+package io.gradus.coordinator.run;
+
+import io.gradus.coordinator.ledger.Ledger;
+import io.gradus.core.run.RunPlan;
+import java.util.concurrent.Executor;
+import java.util.function.Consumer;
+import java.util.function.Function;
+import java.util.function.LongSupplier;
+
+/// What the entities of a node share.
+///
+/// @param plans what a serialized effective spec asks of the decider
+/// @param nanoTime monotonic time
+/// @param blocking runs what may block, bounded
+/// @param onFenced hears of a run that another node has taken over: this node must not go on
+public record RunSurroundings(
+    Ledger ledger,
+    Decider.Factory deciders,
+    Function<byte[], RunPlan> plans,
+    CheckpointStore checkpoints,
+    PayloadStaging staging,
+    LongSupplier nanoTime,
+    Executor blocking,
+    RunConfig config,
+    Consumer<String> onFenced) {}

@@ -1,0 +1,48 @@
+package io.gradus.coordinator.run;
+
+import io.gradus.core.group.LeaseId;
+import io.gradus.core.group.SessionId;
+import io.gradus.core.policy.Manifest;
+import io.gradus.core.run.Effect;
+import java.util.List;
+
+/// What a run tells the stream of a worker. `epoch` orders the incarnations of the run: what an
+/// older one still says is ignored.
+public sealed interface ToWorker extends OnTheWire {
+
+  String runId();
+
+  long epoch();
+
+  /// The session under which the worker is known.
+  record Admitted(String runId, long epoch, SessionId session) implements ToWorker {}
+
+  /// This incarnation does not know the session: join again.
+  record UnknownSession(String runId, long epoch) implements ToWorker {}
+
+  /// Groups to sample.
+  record Granted(String runId, long epoch, List<Effect.Grant> grants) implements ToWorker {
+
+    public Granted {
+      grants = List.copyOf(grants);
+    }
+  }
+
+  /// Leases that are lost.
+  record Revoked(String runId, long epoch, List<LeaseId> leases, String message)
+      implements ToWorker {
+
+    public Revoked {
+      leases = List.copyOf(leases);
+    }
+  }
+
+  /// Newer weights.
+  record VersionAnnounced(String runId, long epoch, Manifest manifest) implements ToWorker {}
+
+  /// The run is over.
+  record RunEnded(String runId, long epoch) implements ToWorker {}
+
+  /// Another stream of the same worker joined.
+  record Superseded(String runId, long epoch) implements ToWorker {}
+}
