@@ -1,0 +1,4 @@
+@NullMarked
+package io.gradus.coordinator.spec;
+
+import org.jspecify.annotations.NullMarked;
