@@ -1,0 +1,52 @@
+package io.gradus.worker;
+
+import java.time.Duration;
+
+/// Settings of a rollout worker.
+///
+/// @param workerId stable for the life of the process
+/// @param slots groups that the engine samples together
+/// @param queuedGroups groups asked for beyond those being sampled, so that the engine never waits
+///   for a grant
+/// @param submitsInFlight finished engine batches that may wait for their acknowledgement
+/// @param submitTimeout how long one attempt to submit may take
+/// @param reconnectDeadline how long the coordinator may be away before the worker gives up
+/// @param drainTimeout how long closing waits for submits that are under way
+public record WorkerConfig(
+    String workerId,
+    int slots,
+    int queuedGroups,
+    int submitsInFlight,
+    Duration submitTimeout,
+    Duration reconnectDeadline,
+    Duration drainTimeout) {
+
+  public WorkerConfig {
+    if (workerId.isEmpty() || workerId.length() > 128) {
+      throw new IllegalArgumentException(
+          "worker id must have 1 to 128 characters but has " + workerId.length());
+    }
+    if (slots < 1 || slots > 65_536 || queuedGroups < 1 || submitsInFlight < 1) {
+      throw new IllegalArgumentException(
+          "worker %s has %d slots (1 to 65536), %d queued groups and %d submits in flight (1 or more)"
+              .formatted(workerId, slots, queuedGroups, submitsInFlight));
+    }
+    if (!submitTimeout.isPositive() || !reconnectDeadline.isPositive()) {
+      throw new IllegalArgumentException(
+          "submit timeout %s and reconnect deadline %s must be positive"
+              .formatted(submitTimeout, reconnectDeadline));
+    }
+  }
+
+  /// The defaults for a worker of so many slots.
+  public static WorkerConfig of(String workerId, int slots) {
+    return new WorkerConfig(
+        workerId,
+        slots,
+        slots,
+        2,
+        Duration.ofSeconds(30),
+        Duration.ofMinutes(2),
+        Duration.ofSeconds(5));
+  }
+}

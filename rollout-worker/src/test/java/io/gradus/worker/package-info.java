@@ -1,0 +1,4 @@
+@NullMarked
+package io.gradus.worker;
+
+import org.jspecify.annotations.NullMarked;
