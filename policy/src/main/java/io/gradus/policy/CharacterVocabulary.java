@@ -77,7 +77,8 @@ public final class CharacterVocabulary {
     return new CharacterVocabulary(List.of(tokens), bos, eos, pad);
   }
 
-  static CharacterVocabulary ofTokens(List<String> tokens, int bos, int eos, int pad) {
+  /// The vocabulary of these token texts, as a tokenizer file lists them.
+  public static CharacterVocabulary ofTokens(List<String> tokens, int bos, int eos, int pad) {
     return new CharacterVocabulary(List.copyOf(tokens), bos, eos, pad);
   }
 

@@ -1,7 +1,11 @@
 package io.gradus.policy;
 
+import io.gradus.policy.checkpoint.CheckpointDirectory;
+import io.gradus.policy.checkpoint.ConfigFiles;
 import io.gradus.policy.nativememory.NativeMemory;
 import io.gradus.policy.nativememory.Scoped;
+import java.io.IOException;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.SplittableRandom;
@@ -79,6 +83,33 @@ public final class Decoder implements AutoCloseable {
     return new Decoder(config, Parameters.zeros(config), new AtomicLong());
   }
 
+  /// The decoder of the checkpoint in `checkpointDirectory`, in Hugging Face layout; weights of
+  /// other formats become fp32.
+  ///
+  /// @throws io.gradus.policy.checkpoint.DamagedCheckpointException if a file is missing, damaged
+  ///   or says something that this decoder does not do
+  public static Decoder load(Path checkpointDirectory) throws IOException {
+    Decoder decoder = zeros(ConfigFiles.read(checkpointDirectory));
+    boolean loaded = false;
+    try {
+      CheckpointDirectory.loadWeights(checkpointDirectory, decoder);
+      loaded = true;
+    } finally {
+      if (!loaded) {
+        decoder.close();
+      }
+    }
+    return decoder;
+  }
+
+  /// Overwrites the weights, in place, with those of a checkpoint of the same shape.
+  ///
+  /// All headers and shapes are checked before the first weight changes.
+  public void loadFrom(Path checkpointDirectory) throws IOException {
+    CheckpointDirectory.loadWeights(checkpointDirectory, this);
+    weightsChanged();
+  }
+
   public ModelConfig config() {
     return config;
   }
@@ -133,6 +164,11 @@ public final class Decoder implements AutoCloseable {
       gradients = current;
     }
     return current;
+  }
+
+  /// Named views on another buffer that is laid out like the weights; the caller closes them.
+  public Parameters alike(Tensor flat) {
+    return Parameters.over(config, flat);
   }
 
   /// Says that the weights were changed through [#weights].

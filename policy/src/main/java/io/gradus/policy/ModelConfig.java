@@ -1,5 +1,10 @@
 package io.gradus.policy;
 
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
 /// The shape of a Llama decoder and the ids of its vocabulary.
 ///
 /// @param vocabSize rows of the embedding; at least the size of the vocabulary
@@ -101,6 +106,34 @@ public record ModelConfig(
             + (long) hiddenSize * attentionSize()
             + 3L * hiddenSize * feedForwardSize;
     return (tiedEmbedding ? 1L : 2L) * vocabSize * hiddenSize + layers * perLayer + hiddenSize;
+  }
+
+  /// Shapes of all parameters by their Hugging Face names, in transformers' order; a tied output
+  /// projection is not among them.
+  public Map<String, List<Long>> parameterShapes() {
+    long h = hiddenSize;
+    long a = attentionSize();
+    long k = keyValueSize();
+    long f = feedForwardSize;
+    var shapes = new LinkedHashMap<String, List<Long>>();
+    shapes.put("model.embed_tokens.weight", List.of((long) vocabSize, h));
+    for (int l = 0; l < layers; l++) {
+      String prefix = "model.layers." + l + ".";
+      shapes.put(prefix + "self_attn.q_proj.weight", List.of(a, h));
+      shapes.put(prefix + "self_attn.k_proj.weight", List.of(k, h));
+      shapes.put(prefix + "self_attn.v_proj.weight", List.of(k, h));
+      shapes.put(prefix + "self_attn.o_proj.weight", List.of(h, a));
+      shapes.put(prefix + "mlp.gate_proj.weight", List.of(f, h));
+      shapes.put(prefix + "mlp.up_proj.weight", List.of(f, h));
+      shapes.put(prefix + "mlp.down_proj.weight", List.of(h, f));
+      shapes.put(prefix + "input_layernorm.weight", List.of(h));
+      shapes.put(prefix + "post_attention_layernorm.weight", List.of(h));
+    }
+    shapes.put("model.norm.weight", List.of(h));
+    if (!tiedEmbedding) {
+      shapes.put("lm_head.weight", List.of((long) vocabSize, h));
+    }
+    return Collections.unmodifiableMap(shapes);
   }
 
   private static void require(String name, int value, int least, int most) {

@@ -1,7 +1,6 @@
 package io.gradus.policy;
 
 import io.gradus.policy.nativememory.NativeMemory;
-import io.gradus.policy.nativememory.Scoped;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -91,7 +90,12 @@ public final class Parameters implements AutoCloseable {
 
   /// Other handles on the same storage, which lives until the last of them is closed.
   static Parameters sharing(ModelConfig config, Parameters other) {
-    return new Parameters(config, () -> other.flat.detach());
+    return over(config, other.flat);
+  }
+
+  /// Views on a buffer of the right size, whose storage lives until its last handle is closed.
+  static Parameters over(ModelConfig config, Tensor flat) {
+    return new Parameters(config, flat::detach);
   }
 
   /// Numbers in the flat buffer, padding included.
@@ -175,11 +179,6 @@ public final class Parameters implements AutoCloseable {
 
   private static long aligned(long size) {
     return (size + ALIGNMENT_FLOATS - 1) / ALIGNMENT_FLOATS * ALIGNMENT_FLOATS;
-  }
-
-  /// A new tensor with the contents of one parameter; the caller closes it.
-  static Tensor copyOf(Tensor parameter) {
-    return Scoped.keepingResult(() -> parameter.clone());
   }
 
   private static final class Cursor {

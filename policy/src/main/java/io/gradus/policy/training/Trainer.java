@@ -2,9 +2,15 @@ package io.gradus.policy.training;
 
 import io.gradus.policy.Decoder;
 import io.gradus.policy.FusedWeights;
+import io.gradus.policy.Parameters;
+import io.gradus.policy.checkpoint.DamagedCheckpointException;
+import io.gradus.policy.checkpoint.Safetensors;
 import io.gradus.policy.nativememory.NativeMemory;
 import io.gradus.policy.nativememory.TorchThread;
+import java.io.IOException;
+import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -25,6 +31,8 @@ public final class Trainer implements AutoCloseable {
 
   /// Tokens in flight in a replica; beyond it a batch is worked off in micro-batches.
   private static final int DEFAULT_TOKENS_PER_MICROBATCH = 1 << 14;
+
+  private static final String STEPS = "optimizer_steps";
 
   private final Decoder decoder;
   private final OptimizerConfig config;
@@ -65,6 +73,40 @@ public final class Trainer implements AutoCloseable {
   /// Optimizer steps taken, skipped ones not counted.
   public long steps() {
     return optimizer.steps();
+  }
+
+  /// Writes the optimizer's state, and what the caller wants to find again with it.
+  public void saveOptimizer(Path file, Map<String, String> metadata) throws IOException {
+    try (Parameters means = decoder.alike(optimizer.mean());
+        Parameters squares = decoder.alike(optimizer.meanSquare())) {
+      var tensors = new LinkedHashMap<String, Tensor>();
+      means.byName().forEach((name, tensor) -> tensors.put("exp_avg." + name, tensor));
+      squares.byName().forEach((name, tensor) -> tensors.put("exp_avg_sq." + name, tensor));
+      var all = new TreeMap<>(metadata);
+      all.put(STEPS, Long.toString(optimizer.steps()));
+      Safetensors.write(file, tensors, all);
+    }
+  }
+
+  /// Reads what [#saveOptimizer] wrote, and returns the metadata.
+  public Map<String, String> loadOptimizer(Path file) throws IOException {
+    try (Safetensors saved = Safetensors.open(file);
+        Parameters means = decoder.alike(optimizer.mean());
+        Parameters squares = decoder.alike(optimizer.meanSquare())) {
+      String steps = saved.metadata().getOrDefault(STEPS, "");
+      if (!steps.matches("[0-9]{1,18}")) {
+        throw new DamagedCheckpointException(
+            file, "its %s are \"%s\" but must be a number".formatted(STEPS, steps));
+      }
+      for (Map.Entry<String, Tensor> mean : means.byName().entrySet()) {
+        saved.copyTo("exp_avg." + mean.getKey(), mean.getValue());
+      }
+      for (Map.Entry<String, Tensor> square : squares.byName().entrySet()) {
+        saved.copyTo("exp_avg_sq." + square.getKey(), square.getValue());
+      }
+      optimizer.setSteps(Long.parseLong(steps));
+      return saved.metadata();
+    }
   }
 
   /// Takes one optimizer step, or none if loss or gradient is not finite.
