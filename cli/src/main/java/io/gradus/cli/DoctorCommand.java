@@ -163,7 +163,8 @@ final class DoctorCommand implements Callable<Integer> {
       return new Finding(
           "libtorch",
           Verdict.FAIL,
-          "cannot be loaded: %s; on Linux x86-64 it needs glibc 2.28 or later and room in %s/.javacpp"
+          ("cannot be loaded: %s; on Linux x86-64 it needs glibc 2.28 or later and room in"
+                  + " %s/.javacpp")
               .formatted(e.getMessage(), System.getProperty("user.home")));
     }
   }

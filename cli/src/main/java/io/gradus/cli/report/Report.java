@@ -90,7 +90,7 @@ public final class Report {
       LEARNER_PARTS.put("waited_seconds", "waiting");
       WORKER_PARTS.put("sampling_seconds", "sampling");
       WORKER_PARTS.put("verifying_seconds", "verifying");
-      WORKER_PARTS.put("evaluation_seconds", "evaluation");
+      WORKER_PARTS.put("loading_seconds", "loading");
       WORKER_PARTS.put("waiting_seconds", "waiting");
     }
 

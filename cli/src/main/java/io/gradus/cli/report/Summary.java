@@ -101,11 +101,13 @@ public record Summary(
         .reduce((_, newer) -> newer);
   }
 
-  /// Writes `file` under another name first, so that a reader never meets half of it.
-  public void write(Path file) throws IOException {
+  /// Writes the JSON to `file`, under another name first, so that a reader never meets half of it.
+  public ObjectNode writtenTo(Path file) throws IOException {
+    ObjectNode json = json();
     Path draft = file.resolveSibling(file.getFileName() + ".draft");
-    Files.writeString(draft, MAPPER.writeValueAsString(json()) + "\n");
+    Files.writeString(draft, MAPPER.writeValueAsString(json) + "\n");
     Files.move(draft, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    return json;
   }
 
   private static double seconds(Duration duration) {

@@ -85,7 +85,8 @@ public final class RunDirectory implements AutoCloseable {
         String pid = holder(channel);
         channel.close();
         throw new RunDirectoryException(
-            "another gradus (pid %s) works in %s; wait for it, or end it with kill %s, or choose another --run-dir"
+            ("another gradus (pid %s) works in %s; wait for it, or end it with kill %s, or"
+                    + " choose another --run-dir")
                 .formatted(pid, path, pid));
       }
       byte[] pid = String.valueOf(ProcessHandle.current().pid()).getBytes(StandardCharsets.UTF_8);
@@ -95,7 +96,8 @@ public final class RunDirectory implements AutoCloseable {
       if (free < LEAST_FREE_BYTES) {
         channel.close();
         throw new RunDirectoryException(
-            "the disk of %s has %d KiB free but a run needs at least %d MiB; free some, or choose another --run-dir"
+            ("the disk of %s has %d KiB free but a run needs at least %d MiB; free some, or"
+                    + " choose another --run-dir")
                 .formatted(path, free >> 10, LEAST_FREE_BYTES >> 20));
       }
       return new RunDirectory(path, channel, lock);
@@ -122,7 +124,8 @@ public final class RunDirectory implements AutoCloseable {
   private void refuseForeign() throws RunDirectoryException {
     if (Files.exists(ledger())) {
       throw new RunDirectoryException(
-          "%s already holds a run; go on with it by gradus run --resume %s, or choose another --run-dir"
+          ("%s already holds a run; go on with it by gradus run --resume %s, or choose"
+                  + " another --run-dir")
               .formatted(path, path));
     }
     try (Stream<Path> entries = Files.list(path)) {

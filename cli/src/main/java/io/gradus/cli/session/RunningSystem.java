@@ -31,7 +31,7 @@ public interface RunningSystem extends AutoCloseable {
   enum Activity {
     SAMPLING,
     VERIFYING,
-    EVALUATION,
+    LOADING,
     WAITING
   }
 }

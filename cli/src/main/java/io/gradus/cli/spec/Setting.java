@@ -26,6 +26,12 @@ public record Setting(Origin origin, List<Step> path, String value) {
     path = List.copyOf(path);
   }
 
+  /// The setting of the top-level field `name`, given by an option of its own such as `--seed 2`.
+  public static Setting ofField(String option, String name, String value) {
+    return new Setting(
+        new Origin.Option(option + " " + value), List.of(new Step.Field(name)), value);
+  }
+
   /// Reads `path=value` as it was given to `option`.
   public static Setting parse(String option, String text) throws SpecRefusedException {
     var origin = new Origin.Option(option + " " + text);
@@ -40,7 +46,8 @@ public record Setting(Origin origin, List<Step> path, String value) {
       if (!step.matches()) {
         throw SpecRefusedException.of(
             origin,
-            "is not of the form path=value: \"%s\" is no name of a field; a path is written tasks[0].addition.last_digits"
+            ("is not of the form path=value: \"%s\" is no name of a field; a path is"
+                    + " written tasks[0].addition.last_digits")
                 .formatted(part));
       }
       if (part.chars().allMatch(Character::isDigit)) {

@@ -106,7 +106,9 @@ public final class SpecWriter {
   private static String plain(double number) {
     var decimal = new BigDecimal(Double.toString(number)).stripTrailingZeros();
     boolean isShort = decimal.scale() <= 6 && decimal.precision() - decimal.scale() <= 9;
-    return isShort ? decimal.toPlainString() : Double.toString(number);
+    return isShort
+        ? decimal.toPlainString()
+        : Double.toString(number).replace(".0E", "e").replace('E', 'e');
   }
 
   private static String quoted(String text) {

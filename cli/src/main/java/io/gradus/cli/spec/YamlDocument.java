@@ -53,7 +53,8 @@ final class YamlDocument {
       int line = e.getProblemMark().map(mark -> mark.getLine() + 1).orElse(1);
       throw SpecRefusedException.of(
           originOfLine.apply(line),
-          "is not valid YAML here: %s; check indentation, colons and quotes of this line and the one before"
+          ("is not valid YAML here: %s; check indentation, colons and quotes of this line"
+                  + " and the one before")
               .formatted(oneLine(e.getProblem())));
     } catch (ReaderException e) {
       throw SpecRefusedException.of(

@@ -39,7 +39,7 @@ class ReportTest {
   void writesTheFieldsThatScriptsHoldOnTo() throws Exception {
     Path file = directory.resolve("summary.json");
 
-    summary(progress(80)).write(file);
+    summary(progress(80)).writtenTo(file);
 
     var json = new ObjectMapper().readTree(Files.readString(file));
     assertThat(json.fieldNames())
@@ -177,7 +177,7 @@ class ReportTest {
                 0.6 * second,
                 "verifying_seconds",
                 0.05 * second,
-                "evaluation_seconds",
+                "loading_seconds",
                 0.1 * second,
                 "waiting_seconds",
                 0.25 * second));

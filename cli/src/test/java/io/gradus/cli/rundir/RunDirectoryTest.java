@@ -70,6 +70,7 @@ class RunDirectoryTest {
     // Nobody, not even root, makes directories there.
     assertThatThrownBy(() -> RunDirectory.create(Path.of("/proc/gradus-run")))
         .hasMessageMatching(
-            "the run directory /proc/gradus-run cannot be written \\(.+\\); choose another with --run-dir");
+            "the run directory /proc/gradus-run cannot be written \\(.+\\); choose another"
+                + " with --run-dir");
   }
 }

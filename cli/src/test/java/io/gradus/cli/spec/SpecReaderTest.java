@@ -113,13 +113,16 @@ class SpecReaderTest {
             "x.yaml:10: batch.groups: is a list but must be a whole number"),
         wrong(
             "batch: 5",
-            "x.yaml:10: batch: is 5 but must be a block with fields such as groups, minibatches, epochs"),
+            "x.yaml:10: batch: is 5 but must be a block with fields such as groups,"
+                + " minibatches, epochs"),
         wrong(
             "warm_up:",
-            "x.yaml:10: warm_up: is empty but must be a block with fields such as batches, sequences, last_stratum; for all defaults write \"warm_up: {}\""),
+            "x.yaml:10: warm_up: is empty but must be a block with fields such as batches,"
+                + " sequences, last_stratum; for all defaults write \"warm_up: {}\""),
         wrong(
             "rollout: {lease_ttl: 15}",
-            "is 15 but must be a duration such as 15s or 10m; the unit is missing, did you mean 15s?"),
+            "is 15 but must be a duration such as 15s or 10m; the unit is missing, did you"
+                + " mean 15s?"),
         wrong(
             "rollout: {lease_ttl: 2h}",
             "x.yaml:10: rollout.lease_ttl: is 2h but must be a duration from 100ms to 1h"),
@@ -130,7 +133,8 @@ class SpecReaderTest {
             "rollout: {schedule: unspecified}", "is unspecified but must be one of free, lockstep"),
         wrong(
             "optimizer: {learning_rate: 0}",
-            "x.yaml:10: optimizer.learning_rate: is 0 but must be a number above 0 and of at most 1"),
+            "x.yaml:10: optimizer.learning_rate: is 0 but must be a number above 0 and of"
+                + " at most 1"),
         wrong(
             "rounds: {barrier: yes}",
             "x.yaml:10: rounds.barrier: is yes but must be true or false"),
@@ -138,7 +142,8 @@ class SpecReaderTest {
         wrong("name: \"My Run\"", "x.yaml:10: name: is \"My Run\" but must match ^("),
         wrong(
             "seed: 9007199254740992",
-            "x.yaml:10: seed: is 9007199254740992 but must be a whole number of at most 9007199254740991"),
+            "x.yaml:10: seed: is 9007199254740992 but must be a whole number of at most"
+                + " 9007199254740991"),
         wrong(
             "seed: -1",
             "x.yaml:10: seed: is -1 but must be a whole number of at most 9007199254740991"),
@@ -168,7 +173,8 @@ class SpecReaderTest {
             "x.yaml:8: stop: must set batches or wall_time: a run needs a bound"),
         wholly(
             LEAST.replace("  scratch: {}\n", "  scratch: {}\n  directory: /m\n"),
-            "x.yaml:3: model.directory: cannot stand beside scratch (x.yaml:2); keep one of scratch, directory"),
+            "x.yaml:3: model.directory: cannot stand beside scratch (x.yaml:2); keep one"
+                + " of scratch, directory"),
         wholly(
             LEAST.replace("  scratch: {}", "  {}"),
             "x.yaml:1: model: needs one of scratch, directory"),
@@ -186,7 +192,8 @@ class SpecReaderTest {
             "x.yaml:3: tasks: is missing; every spec needs it"),
         wholly(
             LEAST.replace("last_digits: 12", "last_digits: 101"),
-            "x.yaml:4: tasks[0].addition.last_digits: is 101 but must be a whole number from 1 to 100"));
+            "x.yaml:4: tasks[0].addition.last_digits: is 101 but must be a whole number"
+                + " from 1 to 100"));
   }
 
   @ParameterizedTest(name = "{1}")
@@ -252,10 +259,12 @@ class SpecReaderTest {
     return Stream.of(
         Arguments.of(
             "rollout.temprature=1",
-            "--set rollout.temprature=1: rollout.temprature: unknown field; did you mean temperature?"),
+            "--set rollout.temprature=1: rollout.temprature: unknown field; did you mean"
+                + " temperature?"),
         Arguments.of(
             "rollout.temperature=11",
-            "--set rollout.temperature=11: rollout.temperature: is 11 but must be a number from 0 to 10"),
+            "--set rollout.temperature=11: rollout.temperature: is 11 but must be a number"
+                + " from 0 to 10"),
         Arguments.of(
             "tasks[3].hinted_share=1",
             "--set tasks[3].hinted_share=1: names item 3 of a list of 1; items count from 0"),

@@ -1,8 +1,7 @@
-package io.gradus.cli.spec;
+package io.gradus.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.gradus.run.v1.RunSpec;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -26,9 +25,10 @@ class ExamplesTest {
 
   @ParameterizedTest
   @MethodSource("examples")
-  void isReadAndNamedAsItsFile(Path file) throws Exception {
-    RunSpec spec = SpecReader.read(file, List.of()).spec();
+  void canBeRunAndIsNamedAsItsFile(Path file) throws Exception {
+    EffectiveSpec effective = EffectiveSpec.read(file, List.of());
 
-    assertThat(file.getFileName()).hasToString(spec.getName() + ".yaml");
+    assertThat(file.getFileName()).hasToString(effective.spec().getName() + ".yaml");
+    assertThat(effective.explained()).contains("# A batch: ", "# default", "# line ");
   }
 }
