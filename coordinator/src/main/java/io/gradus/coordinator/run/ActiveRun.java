@@ -227,7 +227,7 @@ final class ActiveRun {
           decide(List.of(new Input.GroupFailed(session, group, lease)));
         }
       }
-      case RunCommand.SubmitGroups(var groups, var replyTo) -> submit(groups, replyTo);
+      case RunCommand.SubmitGroups submit -> submit(submit);
       case RunCommand.JoinLearner(var learnerId, var damaged, var replyTo) ->
           decide(List.of(new Input.LearnerJoined(await(replyTo), learnerId, damaged)));
       case RunCommand.WantBatches want -> wantBatches(want);
@@ -307,15 +307,28 @@ final class ActiveRun {
     return isKnown;
   }
 
-  private void submit(List<RunCommand.SubmittedGroup> groups, ActorRef<RunAnswer> replyTo) {
+  private void submit(RunCommand.SubmitGroups command) {
+    List<RunCommand.SubmittedGroup> groups = command.groups();
     if (groups.isEmpty()) {
-      replyTo.tell(new RunAnswer.Submitted(List.of()));
+      command.replyTo().tell(new RunAnswer.Submitted(List.of()));
       return;
     }
-    var submit = new Submit(replyTo, groups.size());
+    var submit = new Submit(command.replyTo(), groups.size());
     var inputs = new ArrayList<Input>(groups.size());
     for (int index = 0; index < groups.size(); index++) {
       RunCommand.SubmittedGroup group = groups.get(index);
+      if (command.place() == RunCommand.Place.STAGED && !isStaged(group)) {
+        // The call that brought it timed out; admitting it would contradict the ledger.
+        settle(
+            submit,
+            index,
+            new RunAnswer.GroupOutcome(
+                group.group(),
+                group.lease(),
+                RunAnswer.GroupOutcome.Kind.REFUSED,
+                "its payload was withdrawn; submit it again"));
+        continue;
+      }
       var request = new RequestId(++lastRequest);
       waiting.put(request, new Waiting.Group(submit, index, group.group(), group.lease()));
       inputs.add(
@@ -328,6 +341,14 @@ final class ActiveRun {
               group.outcomes()));
     }
     decide(inputs);
+  }
+
+  private boolean isStaged(RunCommand.SubmittedGroup group) {
+    return entity
+        .surroundings()
+        .staging()
+        .find(entity.runId(), group.group(), group.lease(), group.digest())
+        .isPresent();
   }
 
   private void wantBatches(RunCommand.WantBatches want) {

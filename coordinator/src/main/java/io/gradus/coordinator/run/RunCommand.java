@@ -55,9 +55,16 @@ public interface RunCommand {
   record FailGroup(long epoch, SessionId session, GroupId group, LeaseId lease)
       implements FromEdge {}
 
-  /// Groups whose payloads are staged on this node, or in the ledger already. Answered with
-  /// [RunAnswer.Submitted].
-  record SubmitGroups(List<SubmittedGroup> groups, ActorRef<RunAnswer> replyTo)
+  /// Where the payloads of submitted groups are.
+  enum Place {
+    /// In the staging of the run's own node: they go into the transaction that admits them.
+    STAGED,
+    /// In the ledger.
+    STORED
+  }
+
+  /// Groups whose payloads are there. Answered with [RunAnswer.Submitted].
+  record SubmitGroups(List<SubmittedGroup> groups, Place place, ActorRef<RunAnswer> replyTo)
       implements FromEdge {
 
     public SubmitGroups {

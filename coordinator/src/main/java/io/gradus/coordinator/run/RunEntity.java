@@ -295,7 +295,7 @@ public final class RunEntity {
                 case RunCommand.CheckSession check ->
                     check.stream().tell(new ToWorker.RunEnded(runId, Long.MAX_VALUE));
                 case RunCommand.WantBatches want -> want.stream().tell(new ToLearner.RunEnded());
-                case RunCommand.SubmitGroups(var groups, var replyTo) ->
+                case RunCommand.SubmitGroups(var groups, _, var replyTo) ->
                     replyTo.tell(
                         new RunAnswer.Submitted(
                             groups.stream()
@@ -326,7 +326,7 @@ public final class RunEntity {
 
   private static Optional<ActorRef<RunAnswer>> replyTo(RunCommand command) {
     return switch (command) {
-      case RunCommand.SubmitGroups(_, var replyTo) -> Optional.of(replyTo);
+      case RunCommand.SubmitGroups(_, _, var replyTo) -> Optional.of(replyTo);
       case RunCommand.JoinLearner(_, _, var replyTo) -> Optional.of(replyTo);
       case RunCommand.ReportBatch report -> Optional.of(report.replyTo());
       case RunCommand.FailBatch report -> Optional.of(report.replyTo());

@@ -1,0 +1,59 @@
+package io.gradus.coordinator.edge;
+
+import akka.actor.typed.ActorRef;
+import akka.actor.typed.ActorSystem;
+import akka.actor.typed.javadsl.AskPattern;
+import akka.cluster.sharding.typed.javadsl.ClusterSharding;
+import akka.cluster.sharding.typed.javadsl.EntityRef;
+import io.gradus.coordinator.run.RunAnswer;
+import io.gradus.coordinator.run.RunCommand;
+import io.gradus.coordinator.run.RunEntity;
+import io.grpc.StatusRuntimeException;
+import java.time.Duration;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Function;
+
+/// How the edges reach the runs.
+final class Runs {
+
+  private final ActorSystem<?> system;
+  private final ClusterSharding sharding;
+  private final Duration askTimeout;
+
+  Runs(ActorSystem<?> system, Duration askTimeout) {
+    this.system = system;
+    this.sharding = ClusterSharding.get(system);
+    this.askTimeout = askTimeout;
+  }
+
+  EntityRef<RunCommand> get(String runId) {
+    return sharding.entityRefFor(RunEntity.KEY, runId);
+  }
+
+  /// Asks a run; fails with a gRPC status when it refuses or does not answer in time.
+  <A extends RunAnswer> CompletionStage<A> ask(
+      String runId, Class<A> type, Function<ActorRef<RunAnswer>, RunCommand> question) {
+    return AskPattern.<RunCommand, RunAnswer>ask(
+            get(runId), question::apply, askTimeout, system.scheduler())
+        .handle((answer, failure) -> {
+          if (failure != null) {
+            throw new CompletionException(unanswered(runId, failure));
+          }
+          if (answer instanceof RunAnswer.Refused refused) {
+            throw new CompletionException(Refusals.of(refused));
+          }
+          return type.cast(answer);
+        });
+  }
+
+  private StatusRuntimeException unanswered(String runId, Throwable failure) {
+    Throwable cause = failure instanceof CompletionException ? failure.getCause() : failure;
+    return cause instanceof TimeoutException
+        ? Refusals.unavailable(
+            "run %s did not answer within %s; it may be moving to another node, try again"
+                .formatted(runId, askTimeout))
+        : Refusals.internal("run %s cannot be asked: %s".formatted(runId, cause));
+  }
+}

@@ -1,0 +1,380 @@
+package io.gradus.coordinator.edge;
+
+import akka.actor.NoSerializationVerificationNeeded;
+import akka.actor.typed.ActorRef;
+import akka.actor.typed.Behavior;
+import akka.actor.typed.javadsl.ActorContext;
+import akka.actor.typed.javadsl.Behaviors;
+import akka.actor.typed.javadsl.TimerScheduler;
+import io.gradus.coordinator.run.RunCommand;
+import io.gradus.coordinator.run.RunRegistry;
+import io.gradus.coordinator.run.ToWorker;
+import io.gradus.core.group.GroupId;
+import io.gradus.core.group.GroupPurpose;
+import io.gradus.core.group.LeaseId;
+import io.gradus.core.group.SessionId;
+import io.gradus.core.group.WorkerId;
+import io.gradus.core.policy.PolicyVersion;
+import io.gradus.core.run.Effect;
+import io.gradus.rollout.v1.Lease;
+import io.gradus.rollout.v1.LeasesGranted;
+import io.gradus.rollout.v1.LeasesRevoked;
+import io.gradus.rollout.v1.RunAssigned;
+import io.gradus.rollout.v1.RunClosed;
+import io.gradus.rollout.v1.VersionPublished;
+import io.gradus.rollout.v1.WorkResponse;
+import io.gradus.run.v1.RunSpec;
+import io.grpc.StatusRuntimeException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.CompletionStage;
+import java.util.function.Function;
+
+/// One worker's stream on this node: a session with every active run.
+///
+/// A worker offers credits, not credits for a run; until there are worker pools its stream shares
+/// them out evenly among the runs. Sessions are soft: an incarnation that does not know one says
+/// so, and the stream joins again with what the worker said last.
+final class WorkerStream {
+
+  /// What the stream is told.
+  sealed interface Message extends NoSerializationVerificationNeeded {}
+
+  record Beat(int credits, Map<String, List<RunCommand.LeaseProgress>> leases) implements Message {}
+
+  record Loaded(String runId, PolicyVersion version) implements Message {}
+
+  record Failed(String runId, GroupId group, LeaseId lease) implements Message {}
+
+  record FromRun(ToWorker message) implements Message {}
+
+  record Active(List<String> runs) implements Message {}
+
+  record SpecRead(String runId, RunSpec spec) implements Message {}
+
+  record SpecUnread(String runId) implements Message {}
+
+  record Ready() implements Message {}
+
+  record Check() implements Message {}
+
+  /// The worker ended its side, or is gone.
+  record Ended(Optional<StatusRuntimeException> refusal, boolean isGone) implements Message {}
+
+  /// What the stream knows of a run.
+  private static final class Link {
+    private Optional<RunSpec> spec = Optional.empty();
+    private boolean isReadingSpec;
+    private boolean isAssigned;
+    private long epoch;
+    private Optional<SessionId> session = Optional.empty();
+  }
+
+  private final ActorContext<Message> context;
+  private final Outlet<WorkResponse> outlet;
+  private final WorkerId worker;
+  private final int slots;
+  private final Runs runs;
+  private final Function<String, CompletionStage<RunSpec>> specs;
+  private final Duration slowConsumerTimeout;
+  private final ActorRef<ToWorker> fromRuns;
+  private final Map<String, Link> links = new LinkedHashMap<>();
+  private final Set<String> ended = new HashSet<>();
+  private Optional<Beat> lastBeat = Optional.empty();
+
+  private WorkerStream(
+      ActorContext<Message> context,
+      Outlet<WorkResponse> outlet,
+      WorkerId worker,
+      int slots,
+      Runs runs,
+      Function<String, CompletionStage<RunSpec>> specs,
+      Duration slowConsumerTimeout) {
+    this.context = context;
+    this.outlet = outlet;
+    this.worker = worker;
+    this.slots = slots;
+    this.runs = runs;
+    this.specs = specs;
+    this.slowConsumerTimeout = slowConsumerTimeout;
+    this.fromRuns = context.messageAdapter(ToWorker.class, FromRun::new);
+  }
+
+  static Behavior<Message> create(
+      Outlet<WorkResponse> outlet,
+      WorkerId worker,
+      int slots,
+      Runs runs,
+      ActorRef<RunRegistry.Message> registry,
+      Function<String, CompletionStage<RunSpec>> specs,
+      EdgeConfig config) {
+    return Behaviors.setup(context ->
+        Behaviors.withTimers((TimerScheduler<Message> timers) -> {
+          var stream =
+              new WorkerStream(
+                  context, outlet, worker, slots, runs, specs, config.slowConsumerTimeout());
+          registry.tell(
+              new RunRegistry.Subscribe(
+                  context.messageAdapter(
+                      RunRegistry.ActiveRuns.class, active -> new Active(active.runs()))));
+          timers.startTimerWithFixedDelay(new Check(), config.sessionCheck());
+          return Behaviors.receive(Message.class).onMessage(Message.class, stream::on).build();
+        }));
+  }
+
+  private Behavior<Message> on(Message message) {
+    switch (message) {
+      case Beat beat -> {
+        lastBeat = Optional.of(beat);
+        sendBeats();
+      }
+      case Loaded(var runId, var version) ->
+          withSession(
+              runId,
+              (link, session) ->
+                  runs.get(runId).tell(new RunCommand.LoadVersion(link.epoch, session, version)));
+      case Failed(var runId, var group, var lease) ->
+          withSession(
+              runId,
+              (link, session) ->
+                  runs.get(runId)
+                      .tell(new RunCommand.FailGroup(link.epoch, session, group, lease)));
+      case FromRun(var fromRun) -> {
+        return onRun(fromRun);
+      }
+      case Active(var active) -> onActive(active);
+      case SpecRead(var runId, var spec) -> {
+        Link link = links.get(runId);
+        if (link != null) {
+          link.spec = Optional.of(spec);
+          join(runId);
+        }
+      }
+      case SpecUnread(var runId) -> {
+        Link link = links.get(runId);
+        if (link != null) {
+          link.isReadingSpec = false;
+        }
+      }
+      case Ready() -> outlet.drain();
+      case Check() -> {
+        if (outlet.isStuck(slowConsumerTimeout)) {
+          outlet.fail(Outlet.tooSlow());
+          return Behaviors.stopped();
+        }
+        check();
+      }
+      case Ended(var refusal, var isGone) -> {
+        if (isGone) {
+          outlet.abandon();
+        } else if (refusal.isPresent()) {
+          outlet.fail(refusal.get());
+        } else {
+          outlet.complete();
+        }
+        return Behaviors.stopped();
+      }
+    }
+    return Behaviors.same();
+  }
+
+  private void onActive(List<String> active) {
+    for (String runId : active) {
+      if (!ended.contains(runId)) {
+        links.computeIfAbsent(runId, _ -> new Link());
+        readSpec(runId);
+      }
+    }
+    // A run that is no longer listed and that this stream never had a session with is forgotten;
+    // the
+    // others say themselves that they are over.
+    links
+        .entrySet()
+        .removeIf(entry -> !active.contains(entry.getKey()) && entry.getValue().session.isEmpty());
+  }
+
+  private void readSpec(String runId) {
+    Link link = links.get(runId);
+    if (link == null || link.spec.isPresent() || link.isReadingSpec) {
+      return;
+    }
+    link.isReadingSpec = true;
+    context.pipeToSelf(
+        specs.apply(runId),
+        (spec, failure) -> failure == null ? new SpecRead(runId, spec) : new SpecUnread(runId));
+  }
+
+  private void join(String runId) {
+    runs.get(runId).tell(new RunCommand.JoinWorker(worker, slots, fromRuns));
+  }
+
+  private void check() {
+    links.forEach((runId, link) -> {
+      if (link.spec.isEmpty()) {
+        readSpec(runId);
+      } else if (link.session.isEmpty()) {
+        join(runId);
+      } else {
+        runs.get(runId).tell(new RunCommand.CheckSession(link.epoch, link.session.get(), fromRuns));
+      }
+    });
+  }
+
+  private Behavior<Message> onRun(ToWorker message) {
+    Link link = links.get(message.runId());
+    if (link == null) {
+      return Behaviors.same();
+    }
+    boolean isPresent = message.epoch() == link.epoch && link.session.isPresent();
+    switch (message) {
+      case ToWorker.Admitted(var runId, var epoch, var session) -> {
+        if (epoch >= link.epoch) {
+          link.epoch = epoch;
+          link.session = Optional.of(session);
+          if (!link.isAssigned) {
+            link.isAssigned = true;
+            RunSpec spec = link.spec.orElseThrow();
+            send(
+                WorkResponse.newBuilder()
+                    .setRunAssigned(
+                        RunAssigned.newBuilder()
+                            .setRunId(runId)
+                            .setSpec(spec)
+                            .setLeaseTtl(spec.getRollout().getLeaseTtl()))
+                    .build());
+          }
+          sendBeats();
+        }
+      }
+      case ToWorker.UnknownSession(var runId, var epoch) -> {
+        if (epoch >= link.epoch) {
+          link.session = Optional.empty();
+          join(runId);
+        }
+      }
+      case ToWorker.Granted(var runId, _, var grants) -> {
+        if (isPresent) {
+          send(
+              WorkResponse.newBuilder()
+                  .setLeasesGranted(
+                      LeasesGranted.newBuilder()
+                          .setRunId(runId)
+                          .addAllLeases(grants.stream().map(WorkerStream::lease).toList()))
+                  .build());
+        }
+      }
+      case ToWorker.Revoked(var runId, _, var leases, var text) -> {
+        if (isPresent) {
+          send(
+              WorkResponse.newBuilder()
+                  .setLeasesRevoked(
+                      LeasesRevoked.newBuilder()
+                          .setRunId(runId)
+                          .addAllLeaseIds(leases.stream().map(LeaseId::value).toList())
+                          .setMessage(text))
+                  .build());
+        }
+      }
+      case ToWorker.VersionAnnounced(var runId, _, var manifest) -> {
+        if (isPresent) {
+          send(
+              WorkResponse.newBuilder()
+                  .setVersionPublished(
+                      VersionPublished.newBuilder()
+                          .setRunId(runId)
+                          .setManifest(PolicyMapper.toProto(manifest)))
+                  .build());
+        }
+      }
+      case ToWorker.RunEnded(var runId, _) -> {
+        links.remove(runId);
+        ended.add(runId);
+        send(
+            WorkResponse.newBuilder().setRunClosed(RunClosed.newBuilder().setRunId(runId)).build());
+        sendBeats();
+      }
+      case ToWorker.Superseded(var runId, _) -> {
+        outlet.fail(
+            Refusals.failedPrecondition(
+                "REGISTERED_ELSEWHERE",
+                "worker %s has opened a newer stream; close this one".formatted(worker.value()),
+                Map.of("worker_id", worker.value(), "run_id", runId)));
+        return Behaviors.stopped();
+      }
+    }
+    return Behaviors.same();
+  }
+
+  private void send(WorkResponse response) {
+    if (!outlet.send(response)) {
+      outlet.fail(Outlet.tooSlow());
+      context.getSelf().tell(new Ended(Optional.empty(), true));
+    }
+  }
+
+  private interface SessionAction {
+    void accept(Link link, SessionId session);
+  }
+
+  private void withSession(String runId, SessionAction action) {
+    Link link = links.get(runId);
+    if (link != null && link.session.isPresent()) {
+      action.accept(link, link.session.get());
+    }
+  }
+
+  /// Tells each run what the worker said last, with its share of the credits.
+  private void sendBeats() {
+    if (lastBeat.isEmpty()) {
+      return;
+    }
+    Beat beat = lastBeat.get();
+    List<Map.Entry<String, Link>> present =
+        new ArrayList<>(
+            links.entrySet().stream()
+                .filter(entry -> entry.getValue().session.isPresent())
+                .toList());
+    for (int index = 0; index < present.size(); index++) {
+      String runId = present.get(index).getKey();
+      Link link = present.get(index).getValue();
+      int share =
+          beat.credits() / present.size() + (index < beat.credits() % present.size() ? 1 : 0);
+      runs.get(runId)
+          .tell(
+              new RunCommand.Heartbeat(
+                  link.epoch,
+                  link.session.orElseThrow(),
+                  share,
+                  beat.leases().getOrDefault(runId, List.of()),
+                  fromRuns));
+    }
+  }
+
+  private static Lease lease(Effect.Grant grant) {
+    return Lease.newBuilder()
+        .setGroupId(grant.group().value())
+        .setLeaseId(grant.lease().value())
+        .setSource(grant.task().source())
+        .setStratum(grant.task().stratum())
+        .setTaskIndex(grant.task().index())
+        .setPurpose(purpose(grant.purpose()))
+        .addAllMembers(grant.members())
+        .setPolicyVersion(grant.version().map(PolicyVersion::value).orElse(0L))
+        .build();
+  }
+
+  private static io.gradus.rollout.v1.GroupPurpose purpose(GroupPurpose purpose) {
+    return switch (purpose) {
+      case TRAINING -> io.gradus.rollout.v1.GroupPurpose.GROUP_PURPOSE_TRAINING;
+      case RATIONALIZATION -> io.gradus.rollout.v1.GroupPurpose.GROUP_PURPOSE_RATIONALIZATION;
+      case EVALUATION -> io.gradus.rollout.v1.GroupPurpose.GROUP_PURPOSE_EVALUATION;
+      case CONFIRMATION -> io.gradus.rollout.v1.GroupPurpose.GROUP_PURPOSE_CONFIRMATION;
+    };
+  }
+}

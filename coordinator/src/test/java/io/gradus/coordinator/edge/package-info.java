@@ -1,0 +1,4 @@
+@NullMarked
+package io.gradus.coordinator.edge;
+
+import org.jspecify.annotations.NullMarked;

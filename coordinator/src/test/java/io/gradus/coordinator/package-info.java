@@ -1,0 +1,4 @@
+@NullMarked
+package io.gradus.coordinator;
+
+import org.jspecify.annotations.NullMarked;

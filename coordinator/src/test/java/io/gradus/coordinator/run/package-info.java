@@ -1,0 +1,4 @@
+@NullMarked
+package io.gradus.coordinator.run;
+
+import org.jspecify.annotations.NullMarked;
