@@ -42,6 +42,7 @@ final class GradusCommand {
   private static CommandLine commandLine(Console console) {
     var ledger = new CommandLine(new LedgerCommand());
     var checkpoint = new CommandLine(new CheckpointCommand());
+    checkpoint.addSubcommand(new CheckpointVerifyCommand(console));
     return new CommandLine(new GradusCommand())
         .addSubcommand("ledger", ledger)
         .addSubcommand("checkpoint", checkpoint)

@@ -1,0 +1,41 @@
+package io.gradus.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.time.Clock;
+
+/// Runs the command in the JVM of a test.
+final class CommandLines {
+
+  private CommandLines() {}
+
+  /// What a command left.
+  record Result(int status, String out, String err) {
+
+    void isRefusedWith(int expectedStatus, String message) {
+      assertThat(err).contains(message).doesNotContain("\tat ", "Exception");
+      assertThat(status).isEqualTo(expectedStatus);
+      assertThat(err.lines()).as("one message").hasSizeBetween(1, 3);
+      assertThat(out).isEmpty();
+    }
+  }
+
+  static Result gradus(String... arguments) {
+    var out = new ByteArrayOutputStream();
+    var err = new ByteArrayOutputStream();
+    var console =
+        new Console(
+            new PrintStream(out, true, StandardCharsets.UTF_8),
+            new PrintStream(err, true, StandardCharsets.UTF_8),
+            false,
+            100,
+            false,
+            Clock.systemUTC());
+    int status = GradusCommand.execute(console, arguments);
+    return new Result(
+        status, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
+  }
+}
