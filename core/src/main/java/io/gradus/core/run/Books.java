@@ -214,6 +214,19 @@ final class Books {
     return plan.stop().batches().filter(last -> line.next().value() > last).isPresent();
   }
 
+  /// Whether replay has too few units for a batch.
+  boolean lacksUnits() {
+    return replay.size() < plan.batch().units();
+  }
+
+  /// Tells the holder of a lease that it is lost, if its session lives.
+  void revoke(Turn turn, LeaseTable.Held held, String message) {
+    held.session()
+        .filter(workers::containsKey)
+        .ifPresent(session ->
+            turn.effect(new Effect.RevokeLeases(session, List.of(held.lease()), message)));
+  }
+
   /// Moves a group, writes its row, and sweeps the payloads that nobody needs any more.
   GroupRow move(Turn turn, GroupRow group, GroupState to, StateReason why) {
     GroupRow moved = groups.move(group, to, why);

@@ -57,12 +57,16 @@ final class Rollouts {
 
   private final Books books;
   private final RunPlan plan;
-  private final Learning learning;
+  private final Batches batches;
+  private final Rounds rounds;
+  private final Goals goals;
 
-  Rollouts(Books books, Learning learning) {
+  Rollouts(Books books, Batches batches, Rounds rounds, Goals goals) {
     this.books = books;
     this.plan = books.plan;
-    this.learning = learning;
+    this.batches = batches;
+    this.rounds = rounds;
+    this.goals = goals;
   }
 
   void join(Turn turn, Input.WorkerJoined joined) {
@@ -132,16 +136,9 @@ final class Rollouts {
 
   void expire(Turn turn) {
     for (LeaseTable.Lost lost : books.leases.lostAt(turn.now())) {
-      revoke(turn, lost.held(), "its deadline passed: " + lost.reason());
+      books.revoke(turn, lost.held(), "its deadline passed: " + lost.reason());
       lose(turn, lost.held(), lost.reason());
     }
-  }
-
-  private void revoke(Turn turn, LeaseTable.Held held, String message) {
-    held.session()
-        .filter(books.workers::containsKey)
-        .ifPresent(session ->
-            turn.effect(new Effect.RevokeLeases(session, List.of(held.lease()), message)));
   }
 
   /// A lease is lost: its group waits for another one, or fails after the last attempt.
@@ -182,7 +179,7 @@ final class Rollouts {
               books
                   .leases
                   .end(group.id())
-                  .ifPresent(held -> revoke(turn, held, "the evaluation was given up"));
+                  .ifPresent(held -> books.revoke(turn, held, "the evaluation was given up"));
               books.move(turn, group, GroupState.CANCELLED, StateReason.NONE);
             }
           }
@@ -237,7 +234,7 @@ final class Rollouts {
         .leases
         .end(id)
         .filter(held -> !held.lease().equals(submitted.lease()))
-        .ifPresent(held -> revoke(turn, held, "another worker was first"));
+        .ifPresent(held -> books.revoke(turn, held, "another worker was first"));
     return group.purpose().isTraining()
         ? train(turn, group, sampler.get(), submitted)
         : evaluate(turn, group, sampler.get(), submitted);
@@ -287,7 +284,7 @@ final class Rollouts {
         .ifPresent(row -> {
           turn.write(new Write.PutEvaluation(row));
           if (row.finished()) {
-            learning.evaluated(turn, row);
+            goals.evaluated(turn, row);
           }
         });
     return new Admission.Evaluated();
@@ -392,7 +389,7 @@ final class Rollouts {
     return books.groups.size(GroupState.PENDING) == 0
         && books.evaluations.version().isEmpty()
         && books.line.applied() == books.line.bound()
-        && !learning.canBind()
+        && !batches.canBind()
         && books.publishedBatch().equals(Optional.of(lastFlagged()));
   }
 
@@ -467,7 +464,7 @@ final class Rollouts {
 
   private Optional<Curriculum.Choice> choose() {
     return plan.rounds().isPresent()
-        ? books.curriculum.chooseInRound(learning.quota(), books.random)
+        ? books.curriculum.chooseInRound(rounds.quota(), books.random)
         : Optional.of(books.curriculum.choose(books.random));
   }
 
@@ -507,8 +504,7 @@ final class Rollouts {
     }
     if (plan.rounds().isPresent()) {
       return Math.min(
-          slotsLeft(),
-          learning.isSampling() ? books.curriculum.lackingInRound(learning.quota()) : 0);
+          slotsLeft(), rounds.isSampling() ? books.curriculum.lackingInRound(rounds.quota()) : 0);
     }
     int running = books.groups.undecidedTraining();
     long room =
@@ -522,9 +518,9 @@ final class Rollouts {
             yield plan.batch().units() * ahead - books.replay.size() - running;
           }
           case TRAJECTORY ->
-              learning.lacksUnits()
+              books.lacksUnits()
                   ? slotsLeft()
-                  : (long) Math.ceil((mostAhead() - learning.unitsAhead()) / groupSize()) - running;
+                  : (long) Math.ceil((mostAhead() - batches.unitsAhead()) / groupSize()) - running;
         };
     return Math.clamp(room, 0, slotsLeft());
   }
@@ -554,31 +550,6 @@ final class Rollouts {
 
   /// Whether the learner waits, or soon will: then small grants are better than none.
   private boolean isStarving() {
-    return books.leases.size() == 0 || learning.isWaiting();
-  }
-
-  /// Leases whose samples would be too old for every batch after the next one.
-  List<LeaseTable.Held> stragglers() {
-    long afterNext = books.line.next().value();
-    return books.groups.in(GroupState.LEASED).stream()
-        .filter(group -> group.purpose().isTraining())
-        .filter(group -> {
-          Long grantedAt = books.grantedAt.get(group.id());
-          return grantedAt != null && afterNext - grantedAt > plan.rollout().maxStaleness();
-        })
-        .flatMap(group -> books.leases.of(group.id()).stream())
-        .toList();
-  }
-
-  /// Ends groups whose samples would be too old when they come.
-  void revokeStale(Turn turn, List<LeaseTable.Held> stragglers) {
-    for (LeaseTable.Held held : stragglers) {
-      books.leases.end(held.group());
-      revoke(turn, held, "its version has become too old");
-      books
-          .groups
-          .find(held.group())
-          .ifPresent(group -> books.move(turn, group, GroupState.STALE, StateReason.TOO_OLD));
-    }
+    return books.leases.size() == 0 || batches.isWaiting();
   }
 }

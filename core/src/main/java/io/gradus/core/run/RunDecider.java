@@ -38,7 +38,11 @@ public final class RunDecider implements Decider {
   private static final Duration ELAPSED_WRITTEN_EVERY = Duration.ofSeconds(5);
 
   private final Books books;
-  private final Learning learning;
+  private final Goals goals;
+  private final Rounds rounds;
+  private final Batches batches;
+  private final LearnerSessions sessions;
+  private final Publications publications;
   private final Rollouts rollouts;
   private MonotonicTime seen;
   private MonotonicTime ticked;
@@ -46,8 +50,12 @@ public final class RunDecider implements Decider {
 
   private RunDecider(Books books, MonotonicTime now) {
     this.books = books;
-    this.learning = new Learning(books);
-    this.rollouts = new Rollouts(books, learning);
+    this.goals = new Goals(books);
+    this.rounds = new Rounds(books);
+    this.batches = new Batches(books, rounds, goals);
+    this.sessions = new LearnerSessions(books, batches);
+    this.publications = new Publications(books, batches);
+    this.rollouts = new Rollouts(books, batches, rounds, goals);
     this.seen = now;
     this.ticked = now;
     this.writtenElapsed = books.elapsed;
@@ -71,7 +79,7 @@ public final class RunDecider implements Decider {
     seen = now;
     books.endLeft(turn, books.takeLeftAtRecovery());
     take(turn, input);
-    if (learning.takeAbandoned()) {
+    if (batches.takeAbandoned()) {
       rollouts.abandonEvaluation(turn);
     }
     goOn(turn, input);
@@ -88,12 +96,24 @@ public final class RunDecider implements Decider {
       case Input.VersionLoaded loaded -> rollouts.loaded(loaded);
       case Input.GroupSubmitted submitted -> rollouts.submit(turn, submitted);
       case Input.GroupFailed failed -> rollouts.giveBack(turn, failed);
-      case Input.LearnerJoined joined -> learning.join(turn, joined);
-      case Input.LearnerLeft left -> learning.leave(left);
-      case Input.BatchesWanted wanted -> learning.want(turn, wanted);
-      case Input.BatchApplied applied -> learning.applied(turn, applied);
-      case Input.BatchFailed failed -> learning.failed(turn, failed);
-      case Input.PolicyPublished published -> learning.publish(turn, published);
+      case Input.LearnerJoined joined -> sessions.join(turn, joined);
+      case Input.LearnerLeft left -> sessions.leave(left);
+      case Input.BatchesWanted wanted -> sessions.want(turn, wanted);
+      case Input.BatchApplied applied -> {
+        if (sessions.hear(turn, applied.request(), applied.epoch())) {
+          batches.applied(turn, applied);
+        }
+      }
+      case Input.BatchFailed failed -> {
+        if (sessions.hear(turn, failed.request(), failed.epoch())) {
+          batches.failed(turn, failed);
+        }
+      }
+      case Input.PolicyPublished published -> {
+        if (sessions.hear(turn, published.request(), published.epoch())) {
+          publications.publish(turn, published);
+        }
+      }
       case Input.PauseRequested(var request) -> {
         books.state = RunState.PAUSED;
         books.reason = "paused by a person";
@@ -107,7 +127,7 @@ public final class RunDecider implements Decider {
         turn.effect(new Effect.Acknowledge(request));
       }
       case Input.CancelRequested(var request, var reason) -> {
-        end(turn, new Learning.Ending(RunState.CANCELLED, reason, Optional.empty()));
+        end(turn, new Goals.Ending(RunState.CANCELLED, reason, Optional.empty()));
         turn.effect(new Effect.Acknowledge(request));
         endRun(turn);
       }
@@ -118,7 +138,8 @@ public final class RunDecider implements Decider {
     Duration pause = turn.now().since(ticked);
     if (pause.compareTo(books.plan.rollout().leaseTtl().dividedBy(PAUSES_PER_TTL)) > 0) {
       books.leases.shift(pause);
-      learning.shift(pause);
+      sessions.shift(pause);
+      batches.shift(pause);
     }
     ticked = turn.now();
     rollouts.expire(turn);
@@ -132,18 +153,17 @@ public final class RunDecider implements Decider {
     if (books.state != RunState.RUNNING) {
       return;
     }
-    learning.turnRound(turn);
-    learning.awaitStragglers(turn, rollouts);
-    learning.bind(turn);
-    learning.turnRound(turn);
-    learning.evaluate(turn);
+    rounds.turn(turn);
+    batches.bind(turn);
+    rounds.turn(turn);
+    goals.evaluate(turn);
     // Submits come in rows, and a grant for each would make many small ones: the next heartbeat or
     // tick is never far.
     if (!(input instanceof Input.GroupSubmitted)) {
       rollouts.grant(turn);
     }
-    learning.stop();
-    learning
+    goals.stop();
+    goals
         .ending()
         .ifPresent(ending -> {
           end(turn, ending);
@@ -161,11 +181,11 @@ public final class RunDecider implements Decider {
 
   // ---- the end
 
-  private void end(Turn turn, Learning.Ending ending) {
+  private void end(Turn turn, Goals.Ending ending) {
     rollouts.abandonEvaluation(turn);
     Optional<VersionRow> last =
         ending.last().flatMap(books.versions::find).or(books.versions::head);
-    learning.closeLine(turn, last);
+    batches.closeLine(turn, last);
     for (GroupRow group : List.copyOf(books.groups.open())) {
       if (group.state() == GroupState.ACCEPTED && books.settledUses.contains(group.id())) {
         books.move(turn, group, GroupState.TRAINED, StateReason.NONE);
