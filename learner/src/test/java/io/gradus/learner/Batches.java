@@ -12,6 +12,11 @@ import io.gradus.core.task.Addition;
 import io.gradus.core.task.ArithmeticFormat;
 import io.gradus.core.task.Problem;
 import io.gradus.learner.FakeRun.FakeBatch;
+import io.gradus.learner.batch.BatchAssembly;
+import io.gradus.learner.batch.BatchReader;
+import io.gradus.learner.batch.RefusedBatchException;
+import io.gradus.learner.batch.TrainingBatch;
+import io.gradus.learner.objective.Objective;
 import io.gradus.learner.v1.BatchHeader;
 import io.gradus.learner.v1.BatchSource;
 import io.gradus.learner.v1.GoldRange;
@@ -31,6 +36,7 @@ import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.UnaryOperator;
 
 /// Makes batches as a coordinator would send them.
@@ -139,6 +145,18 @@ final class Batches {
     return new FakeBatch(messages);
   }
 
+  /// What a learner makes of a batch.
+  static TrainingBatch read(FakeBatch batch, Objective objective) throws RefusedBatchException {
+    var assembly = new BatchAssembly(batch.header().getBatch());
+    for (StreamBatchesResponse message : batch.messages()) {
+      Optional<BatchAssembly.Assembled> whole = assembly.accept(message);
+      if (whole.isPresent()) {
+        return new BatchReader(FakeRun.RUN, VOCABULARY, objective).read(whole.get());
+      }
+    }
+    throw new IllegalStateException("the batch is not whole");
+  }
+
   /// A group of one.
   static GroupPayload group(long id, int stratum, Verdict verdict) {
     return group(id, stratum, List.of(verdict));
@@ -231,7 +249,7 @@ final class Batches {
     return ByteString.copyFrom(bytes);
   }
 
-  private static ByteString floats(float[] values) {
+  static ByteString floats(float[] values) {
     ByteBuffer bytes =
         ByteBuffer.allocate(Float.BYTES * values.length).order(ByteOrder.LITTLE_ENDIAN);
     bytes.asFloatBuffer().put(values);

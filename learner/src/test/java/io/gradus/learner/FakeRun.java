@@ -75,6 +75,7 @@ final class FakeRun extends LearnerServiceGrpc.LearnerServiceImplBase {
   private int losePublications;
   private int failCalls;
   private long stallAfter = Long.MAX_VALUE;
+  private final Map<Long, FakeBatch> oneTimeOnly = new TreeMap<>();
   private @Nullable Stream stream;
 
   /// @param batches number n at index n - 1
@@ -99,6 +100,11 @@ final class FakeRun extends LearnerServiceGrpc.LearnerServiceImplBase {
   /// The next calls fail before they have an effect.
   synchronized void failCalls(int count) {
     failCalls = count;
+  }
+
+  /// Sends another batch under a number, once.
+  synchronized void sendOnce(long number, FakeBatch batch) {
+    oneTimeOnly.put(number, batch);
   }
 
   /// Sends no batch beyond this one for now.
@@ -362,7 +368,10 @@ final class FakeRun extends LearnerServiceGrpc.LearnerServiceImplBase {
     while (current != null
         && current.credits > 0
         && current.next <= Math.min(stallAfter, batches.size())) {
-      batches.get((int) current.next - 1).messages().forEach(current.responses::onNext);
+      FakeBatch sent = oneTimeOnly.remove(current.next);
+      (sent == null ? batches.get((int) current.next - 1) : sent)
+          .messages()
+          .forEach(current.responses::onNext);
       current.next++;
       current.credits--;
     }
