@@ -6,7 +6,6 @@ import com.google.rpc.ErrorInfo;
 import io.gradus.core.batch.BatchDigest;
 import io.gradus.core.batch.BatchNumber;
 import io.gradus.core.policy.Lineage;
-import io.gradus.learner.v1.BatchHeader;
 import io.gradus.learner.v1.JoinRunRequest;
 import io.gradus.learner.v1.JoinRunResponse;
 import io.gradus.learner.v1.LearnerServiceGrpc;
@@ -25,7 +24,6 @@ import io.grpc.protobuf.StatusProto;
 import io.grpc.stub.StreamObserver;
 import java.net.URI;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
@@ -404,20 +402,5 @@ final class FakeRun extends LearnerServiceGrpc.LearnerServiceImplBase {
             .addDetails(
                 Any.pack(ErrorInfo.newBuilder().setReason(reason).setDomain("gradus").build()))
             .build());
-  }
-
-  /// A batch as it goes over the wire.
-  record FakeBatch(List<StreamBatchesResponse> messages) {
-
-    BatchHeader header() {
-      return messages.getFirst().getHeader();
-    }
-
-    /// The same with another header.
-    FakeBatch with(BatchHeader header) {
-      var changed = new ArrayList<>(messages);
-      changed.set(0, StreamBatchesResponse.newBuilder().setHeader(header).build());
-      return new FakeBatch(changed);
-    }
   }
 }

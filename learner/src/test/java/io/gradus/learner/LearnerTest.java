@@ -3,7 +3,6 @@ package io.gradus.learner;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
-import io.gradus.learner.FakeRun.FakeBatch;
 import io.gradus.learner.batch.TrainingBatch;
 import io.gradus.learner.objective.Example;
 import io.gradus.learner.objective.Star;
@@ -16,21 +15,8 @@ import io.gradus.policy.training.OptimizerConfig;
 import io.gradus.policy.training.Trainer;
 import io.gradus.rollout.v1.PolicyManifest;
 import io.gradus.rollout.v1.Verdict;
-import io.gradus.run.v1.Addition;
-import io.gradus.run.v1.ArithmeticFormat;
-import io.gradus.run.v1.Grpo;
-import io.gradus.run.v1.LearningRateSchedule;
-import io.gradus.run.v1.Model;
-import io.gradus.run.v1.Objective;
-import io.gradus.run.v1.Optimizer;
-import io.gradus.run.v1.PositionIds;
 import io.gradus.run.v1.Rollout;
-import io.gradus.run.v1.RunSpec;
 import io.gradus.run.v1.Schedule;
-import io.gradus.run.v1.ScratchModel;
-import io.gradus.run.v1.StarWeights;
-import io.gradus.run.v1.TaskSource;
-import io.gradus.run.v1.WarmUp;
 import io.grpc.ManagedChannel;
 import io.grpc.Server;
 import io.grpc.Status;
@@ -58,23 +44,13 @@ import org.junit.jupiter.api.io.TempDir;
 @Timeout(60)
 class LearnerTest {
 
-  private static final int WARM_UP = 4;
+  private static final int WARM_UP = Specs.WARM_UP;
   private static final int BATCHES = 12;
 
   private static final LearnerConfig ONE_REPLICA = LearnerConfig.of(FakeRun.RUN, "learner-0", 1);
 
   private static final List<Verdict> RIGHT_AND_WRONG =
       List.of(Verdict.VERDICT_RIGHT, Verdict.VERDICT_WRONG);
-
-  private static final Objective GRPO =
-      Objective.newBuilder()
-          .setGrpo(
-              Grpo.newBuilder()
-                  .setClipLow(0.2)
-                  .setClipHigh(0.28)
-                  .setScaleByStd(false)
-                  .setEntropyCoefficient(0))
-          .build();
 
   @TempDir Path store;
   private final List<AutoCloseable> toClose = new ArrayList<>();
@@ -88,7 +64,7 @@ class LearnerTest {
 
   @Test
   void appliesReportsAndPublishesInOrderUntilTheRunEnds(TestInfo info) throws Exception {
-    var run = new FakeRun(spec().build(), store, batches());
+    var run = new FakeRun(Specs.tiny().build(), store, batches());
 
     Learner learner = start(info, run);
 
@@ -110,9 +86,9 @@ class LearnerTest {
 
   @Test
   void goesOnFromADurableCheckpointWithTheSameBits(TestInfo info) throws Exception {
-    var whole = new FakeRun(spec().build(), store.resolve("whole"), batches());
+    var whole = new FakeRun(Specs.tiny().build(), store.resolve("whole"), batches());
     start(info, whole, ONE_REPLICA).ending().get(30, TimeUnit.SECONDS);
-    var run = new FakeRun(spec().build(), store.resolve("parts"), batches());
+    var run = new FakeRun(Specs.tiny().build(), store.resolve("parts"), batches());
     run.stallAfter(10);
     Learner first = start(info, run, ONE_REPLICA);
     await().until(() -> run.applied() == 10);
@@ -132,7 +108,7 @@ class LearnerTest {
 
   @Test
   void publishesWhatItLoadedAsANewVersion(TestInfo info) throws Exception {
-    var run = new FakeRun(spec().build(), store, batches());
+    var run = new FakeRun(Specs.tiny().build(), store, batches());
     run.stallAfter(4);
     Learner first = start(info, run, ONE_REPLICA);
     await().until(() -> run.publications.size() == 3);
@@ -154,7 +130,7 @@ class LearnerTest {
 
   @Test
   void reportsADamagedCheckpointAndTakesTheOneBefore(TestInfo info) throws Exception {
-    var run = new FakeRun(spec().build(), store, batches());
+    var run = new FakeRun(Specs.tiny().build(), store, batches());
     run.stallAfter(10);
     Learner first = start(info, run, ONE_REPLICA);
     await().until(() -> run.applied() == 10 && run.publications.size() == 6);
@@ -179,7 +155,7 @@ class LearnerTest {
 
   @Test
   void repeatsWhatWasNotAnswered(TestInfo info) throws Exception {
-    var run = new FakeRun(spec().build(), store, batches());
+    var run = new FakeRun(Specs.tiny().build(), store, batches());
     run.failCalls(2);
     run.loseAnswers(1, 2, 2);
 
@@ -195,7 +171,7 @@ class LearnerTest {
 
   @Test
   void keepsItsWeightsWhenOnlyTheStreamBreaks(TestInfo info) throws Exception {
-    var run = new FakeRun(spec().build(), store, batches());
+    var run = new FakeRun(Specs.tiny().build(), store, batches());
     run.stallAfter(6);
     Learner learner = start(info, run);
     await().until(() -> run.applied() == 6);
@@ -212,7 +188,7 @@ class LearnerTest {
 
   @Test
   void opensASilentStreamAgain(TestInfo info) throws Exception {
-    var run = new FakeRun(spec().build(), store, batches());
+    var run = new FakeRun(Specs.tiny().build(), store, batches());
     run.stallAfter(5);
     Learner learner = start(info, run, config(Duration.ofMillis(100), Duration.ofMinutes(1)));
 
@@ -226,7 +202,7 @@ class LearnerTest {
 
   @Test
   void givesUpACoordinatorThatStaysAway(TestInfo info) throws Exception {
-    var run = new FakeRun(spec().build(), store, batches());
+    var run = new FakeRun(Specs.tiny().build(), store, batches());
     run.failCalls(Integer.MAX_VALUE);
 
     Learner learner = start(info, run, config(Duration.ofMinutes(1), Duration.ofMillis(200)));
@@ -239,7 +215,7 @@ class LearnerTest {
 
   @Test
   void endsWhenAnotherLearnerHasTheRun(TestInfo info) throws Exception {
-    var run = new FakeRun(spec().build(), store, batches());
+    var run = new FakeRun(Specs.tiny().build(), store, batches());
     run.stallAfter(6);
     Learner learner = start(info, run);
     await().until(() -> run.applied() == 6);
@@ -255,7 +231,7 @@ class LearnerTest {
 
   @Test
   void joinsAgainOnceWhenItsOwnNameTookOver(TestInfo info) throws Exception {
-    var run = new FakeRun(spec().build(), store, batches());
+    var run = new FakeRun(Specs.tiny().build(), store, batches());
     run.stallAfter(6);
     Learner learner = start(info, run);
     await().until(() -> run.events.contains("published 4 at 6"));
@@ -275,7 +251,7 @@ class LearnerTest {
   @Test
   void refusesABatchThatIsNotWhatItsDigestSays(TestInfo info) throws Exception {
     List<FakeBatch> batches = batches();
-    var run = new FakeRun(spec().build(), store, batches);
+    var run = new FakeRun(Specs.tiny().build(), store, batches);
     FakeBatch sound = batches.get(6);
     run.sendOnce(
         7,
@@ -296,9 +272,9 @@ class LearnerTest {
 
   @Test
   void loadsACheckpointAgainAfterABatchThatFailedHalfWay(TestInfo info) throws Exception {
-    var whole = new FakeRun(spec().build(), store.resolve("whole"), batches());
+    var whole = new FakeRun(Specs.tiny().build(), store.resolve("whole"), batches());
     start(info, whole, ONE_REPLICA).ending().get(30, TimeUnit.SECONDS);
-    var run = new FakeRun(spec().build(), store.resolve("failing"), batches());
+    var run = new FakeRun(Specs.tiny().build(), store.resolve("failing"), batches());
     // Two steps, of which one has a row that is longer than the model reads.
     run.sendOnce(
         7,
@@ -325,7 +301,7 @@ class LearnerTest {
     poisoned.getTrajectoriesBuilder(0).setLogprobs(Batches.floats(new float[] {Float.NaN, -1, -1}));
     var run =
         new FakeRun(
-            spec().clearWarmUp().setObjective(GRPO).build(),
+            Specs.tiny().clearWarmUp().setObjective(Specs.GRPO).build(),
             store,
             List.of(
                 Batches.replay(1, List.of(poisoned.build()), -1, header -> header),
@@ -352,7 +328,7 @@ class LearnerTest {
   void takesAStepForEachMinibatchOfEachPass(TestInfo info) throws Exception {
     var run =
         new FakeRun(
-            spec().clearWarmUp().build(),
+            Specs.tiny().clearWarmUp().build(),
             store,
             List.of(Batches.replay(1, 9, header -> header.setMinibatches(2).setEpochs(3))));
 
@@ -376,7 +352,7 @@ class LearnerTest {
                 .build());
     var run =
         new FakeRun(
-            spec().build(),
+            Specs.tiny().build(),
             store,
             Stream.concat(batches.subList(0, 9).stream(), Stream.of(restarting)).toList());
 
@@ -399,7 +375,7 @@ class LearnerTest {
 
   @Test
   void drainsToADurableCheckpoint(TestInfo info) throws Exception {
-    var run = new FakeRun(spec().build(), store, batches());
+    var run = new FakeRun(Specs.tiny().build(), store, batches());
     run.stallAfter(7);
     Learner learner = start(info, run);
     await().until(() -> run.applied() == 7);
@@ -413,7 +389,7 @@ class LearnerTest {
 
   @Test
   void drainsWithoutAPublicationWhereTheNewestIsDurable(TestInfo info) throws Exception {
-    var run = new FakeRun(spec().build(), store, batches());
+    var run = new FakeRun(Specs.tiny().build(), store, batches());
     run.stallAfter(8);
     Learner learner = start(info, run);
     await().until(() -> run.events.contains("published 5 at 8 durable"));
@@ -427,7 +403,9 @@ class LearnerTest {
   void publishesNothingThatTimingChoseInLockstep(TestInfo info) throws Exception {
     var run =
         new FakeRun(
-            spec().setRollout(Rollout.newBuilder().setSchedule(Schedule.SCHEDULE_LOCKSTEP)).build(),
+            Specs.tiny()
+                .setRollout(Rollout.newBuilder().setSchedule(Schedule.SCHEDULE_LOCKSTEP))
+                .build(),
             store,
             batches());
     run.stallAfter(7);
@@ -442,9 +420,9 @@ class LearnerTest {
 
   @Test
   void leavesProcessorsToRolloutsThatSample(TestInfo info) throws Exception {
-    var one = new FakeRun(spec().build(), store.resolve("one"), batches());
+    var one = new FakeRun(Specs.tiny().build(), store.resolve("one"), batches());
     start(info, one, ONE_REPLICA).ending().get(30, TimeUnit.SECONDS);
-    var shared = new FakeRun(spec().build(), store.resolve("shared"), batches());
+    var shared = new FakeRun(Specs.tiny().build(), store.resolve("shared"), batches());
     var asked = new AtomicInteger();
     LearnerConfig two = LearnerConfig.of(FakeRun.RUN, "learner-0", 2);
 
@@ -457,7 +435,7 @@ class LearnerTest {
 
   @Test
   void endsWithTheRun(TestInfo info) throws Exception {
-    var run = new FakeRun(spec().build(), store, batches());
+    var run = new FakeRun(Specs.tiny().build(), store, batches());
     run.stallAfter(5);
     Learner learner = start(info, run);
     await().until(() -> run.applied() == 5);
@@ -478,7 +456,7 @@ class LearnerTest {
       boolean durable = n % 10 == 0;
       batches.add(Batches.replay(n, 6, header -> header.setPublish(publish).setDurable(durable)));
     }
-    var run = new FakeRun(spec().clearWarmUp().build(), store, batches);
+    var run = new FakeRun(Specs.tiny().clearWarmUp().build(), store, batches);
     run.staysOpenAfterTheLastBatch();
     run.stallAfter(20);
     Learner learner = start(info, run);
@@ -548,58 +526,5 @@ class LearnerTest {
         Duration.ofMinutes(1),
         Duration.ofSeconds(10),
         20);
-  }
-
-  /// An effective spec of a model that takes a millisecond a step.
-  static RunSpec.Builder spec() {
-    return RunSpec.newBuilder()
-        .setSeed(7)
-        .setModel(
-            Model.newBuilder()
-                .setScratch(
-                    ScratchModel.newBuilder()
-                        .setHiddenSize(16)
-                        .setLayers(1)
-                        .setHeads(2)
-                        .setKeyValueHeads(2)
-                        .setHeadDim(8)
-                        .setFeedForwardSize(32)
-                        .setRopeTheta(10_000)
-                        .setRmsNormEpsilon(1e-5)
-                        .setTiedEmbedding(true)
-                        .setPositionIds(PositionIds.POSITION_IDS_DIGIT_COUPLED)
-                        .setCharacters("0123456789+=#!*")
-                        .setEmbeddingStd(0.1)
-                        .setMaxPositions(64)))
-        .setWarmUp(
-            WarmUp.newBuilder()
-                .setBatches(WARM_UP)
-                .setSequences(8)
-                .setLastStratum(2)
-                .setRampSteps(2)
-                .setLearningRate(0.003))
-        .addTasks(
-            TaskSource.newBuilder()
-                .setAddition(
-                    Addition.newBuilder()
-                        .setFirstDigits(1)
-                        .setLastDigits(4)
-                        .setFormat(ArithmeticFormat.ARITHMETIC_FORMAT_DIRECT)))
-        .setObjective(
-            Objective.newBuilder()
-                .setStar(
-                    io.gradus.run.v1.Star.newBuilder()
-                        .setWeights(StarWeights.STAR_WEIGHTS_BALANCED)))
-        .setOptimizer(
-            Optimizer.newBuilder()
-                .setLearningRate(0.003)
-                .setBeta1(0.9)
-                .setBeta2(0.999)
-                .setEpsilon(1e-8)
-                .setWeightDecay(0.01)
-                .setGradientClip(1)
-                .setSchedule(LearningRateSchedule.LEARNING_RATE_SCHEDULE_CYCLE)
-                .setCycleBatches(4)
-                .setFinalShare(0.1));
   }
 }

@@ -7,7 +7,6 @@ import java.io.IOException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -31,7 +30,7 @@ public final class CheckpointDirectory {
 
   private CheckpointDirectory() {}
 
-  /// Writes one file of a checkpoint.
+  /// Writes one file of a checkpoint, which syncs all of its files together.
   @FunctionalInterface
   public interface FileWriter {
     void write(Path file) throws IOException;
@@ -74,8 +73,7 @@ public final class CheckpointDirectory {
     }
     CheckpointManifest complete = manifest.withFiles(files);
     complete.write(temporary);
-    Files.move(temporary, directory, StandardCopyOption.ATOMIC_MOVE);
-    SyncedFiles.syncDirectory(parent);
+    SyncedFiles.publish(temporary, filesIn(temporary), directory);
     return complete;
   }
 

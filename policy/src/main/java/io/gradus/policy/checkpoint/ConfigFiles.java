@@ -63,7 +63,7 @@ public final class ConfigFiles {
     }
   }
 
-  /// Writes the four files into `directory`.
+  /// Writes the four files into `directory`, without syncing them.
   public static void write(Path directory, ModelConfig config) throws IOException {
     CharacterVocabulary vocabulary = config.vocabulary();
     ObjectNode json = Json.PRETTY.createObjectNode();
