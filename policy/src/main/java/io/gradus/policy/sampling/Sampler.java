@@ -63,10 +63,11 @@ public final class Sampler implements AutoCloseable {
     for (int i = 0; i < byLength.length; i++) {
       byLength[i] = i;
       int length = requests.get(i).promptIds().length;
-      if (length + parameters.maxTokens() > config.maxPositions()) {
+      int limit = requests.get(i).maxTokens();
+      if (length + limit > config.maxPositions()) {
         throw new IllegalArgumentException(
             "a prompt of %d tokens and a completion of up to %d do not fit %d positions"
-                .formatted(length, parameters.maxTokens(), config.maxPositions()));
+                .formatted(length, limit, config.maxPositions()));
       }
     }
     Arrays.sort(byLength, Comparator.comparingInt(i -> requests.get(i).promptIds().length));
@@ -114,14 +115,15 @@ public final class Sampler implements AutoCloseable {
     private int position;
     private boolean finished;
 
-    Row(int request, long key, int promptLength, int position, SamplingParameters parameters) {
-      this.request = request;
-      this.key = key;
-      this.promptLength = promptLength;
+    Row(int index, SamplingRequest request, int position, boolean isFiltered) {
+      this.request = index;
+      key = request.key().row();
+      promptLength = request.promptIds().length;
+      int limit = request.maxTokens();
       this.position = position;
-      ids = new int[parameters.maxTokens()];
-      logprobs = new float[parameters.maxTokens()];
-      filteredLogprobs = new float[parameters.isFiltered() ? parameters.maxTokens() : 0];
+      ids = new int[limit];
+      logprobs = new float[limit];
+      filteredLogprobs = new float[isFiltered ? limit : 0];
     }
   }
 
@@ -160,7 +162,7 @@ public final class Sampler implements AutoCloseable {
         for (int t = 0; t < prompt.length; t++) {
           position = PackedRows.nextPosition(config, prompt[t], position, t);
         }
-        rows.add(new Row(chunk.get(i), request.key().row(), prompt.length, position, parameters));
+        rows.add(new Row(chunk.get(i), request, position, parameters.isFiltered()));
       }
     }
 
@@ -229,7 +231,7 @@ public final class Sampler implements AutoCloseable {
           row.filteredLogprobs[token] = chosenFiltered[i];
         }
         row.count = token + 1;
-        row.finished = ids[i] == eos || row.count == parameters.maxTokens();
+        row.finished = ids[i] == eos || row.count == row.ids.length;
       }
     }
 
