@@ -18,8 +18,9 @@ import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 
-/// Writes the logits of a checkpoint for `system-tests/scripts/transformers_logits.py`, which compares
-/// them with those of another program. Run by `system-tests/scripts/transformers-check.sh`.
+/// Writes the logits of a checkpoint for `system-tests/scripts/transformers_logits.py`, which
+/// compares them with those of another program. Run by
+/// `system-tests/scripts/transformers-check.sh`.
 class CheckpointLogitsTest {
 
   @Test
@@ -42,8 +43,7 @@ class CheckpointLogitsTest {
         for (int at = 0; at < ids.length; at++) {
           idNodes.add(ids[at]);
           run = vocabulary.isDigit(ids[at]) ? run + 1 : 0;
-          positionNodes.add(
-              decoder.config().positionIds() == PositionIds.DIGIT_COUPLED ? run : at);
+          positionNodes.add(decoder.config().positionIds() == PositionIds.DIGIT_COUPLED ? run : at);
         }
         ArrayNode rows = sequence.putArray("logits");
         try (var _ = new PointerScope()) {

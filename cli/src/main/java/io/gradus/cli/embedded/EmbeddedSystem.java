@@ -13,6 +13,7 @@ import io.gradus.worker.WorkerFigures;
 import io.gradus.worker.engine.libtorch.LibtorchEngine;
 import io.gradus.worker.link.WorkLoop;
 import io.grpc.Channel;
+import io.grpc.ClientInterceptors;
 import io.grpc.ManagedChannel;
 import io.grpc.Status;
 import io.grpc.inprocess.InProcessChannelBuilder;
@@ -50,14 +51,28 @@ public final class EmbeddedSystem implements RunningSystem {
 
   private final Coordinator coordinator;
   private final ManagedChannel channel;
+
+  /// What the roles call through: [#channel], or that and a witness.
+  private final Channel witnessed;
+
+  private final Optional<Witness> witness;
   private final LongSupplier nanoTime;
   private final CompletableFuture<Void> death = new CompletableFuture<>();
   private List<RolloutWorker> workers = List.of();
   private Optional<Learner> learner = Optional.empty();
 
-  private EmbeddedSystem(Coordinator coordinator, ManagedChannel channel, LongSupplier nanoTime) {
+  private EmbeddedSystem(
+      Coordinator coordinator,
+      ManagedChannel channel,
+      Optional<Witness> witness,
+      LongSupplier nanoTime) {
     this.coordinator = coordinator;
     this.channel = channel;
+    this.witness = witness;
+    this.witnessed =
+        witness
+            .map(interceptor -> ClientInterceptors.intercept(channel, interceptor))
+            .orElse(channel);
     this.nanoTime = nanoTime;
     coordinator
         .fenced()
@@ -90,9 +105,11 @@ public final class EmbeddedSystem implements RunningSystem {
   /// @throws io.gradus.coordinator.ledger.LedgerException when the ledger cannot be used
   public static EmbeddedSystem open(
       Path ledger, Path checkpoints, String name, LongSupplier nanoTime) throws IOException {
+    Optional<Witness> witness = Witness.of(System.getenv(Witness.VARIABLE));
     Coordinator coordinator =
         Coordinator.start(CoordinatorConfig.embedded(ledger, checkpoints, name));
-    return new EmbeddedSystem(coordinator, InProcessChannelBuilder.forName(name).build(), nanoTime);
+    return new EmbeddedSystem(
+        coordinator, InProcessChannelBuilder.forName(name).build(), witness, nanoTime);
   }
 
   /// Starts the workers and the learner of a run that the coordinator knows.
@@ -102,7 +119,7 @@ public final class EmbeddedSystem implements RunningSystem {
       String id = "worker-" + number;
       var worker =
           new RolloutWorker(
-              channel,
+              witnessed,
               WorkerConfig.of(id, resources.getWorkerSlots()),
               LibtorchEngine.NAME,
               LibtorchEngine::new,
@@ -122,7 +139,7 @@ public final class EmbeddedSystem implements RunningSystem {
     workers = List.copyOf(started);
     var learning =
         new Learner(
-            channel,
+            witnessed,
             LearnerConfig.of(runId, LEARNER, resources.getLearnerReplicas()),
             () -> started.stream().anyMatch(RolloutWorker::isSampling),
             nanoTime);
@@ -182,6 +199,7 @@ public final class EmbeddedSystem implements RunningSystem {
     workers.forEach(worker -> closing("worker", worker::close));
     closing("channel", this::closeChannel);
     closing("coordinator", coordinator::close);
+    witness.ifPresent(there -> closing("witness", there::close));
   }
 
   private void closeChannel() {
