@@ -26,7 +26,9 @@ import java.util.Map;
 /// it, so whoever runs such a checkpoint there passes position ids.
 public final class ConfigFiles {
 
-  static final String CONFIG = "config.json";
+  /// Shape of the model.
+  public static final String CONFIG = "config.json";
+
   static final String GENERATION_CONFIG = "generation_config.json";
   static final String TOKENIZER = "tokenizer.json";
   static final String TOKENIZER_CONFIG = "tokenizer_config.json";
