@@ -480,9 +480,9 @@ class LearnerTest {
     run.stallAfter(120);
 
     await().until(() -> run.publications.size() == 25);
-    await().untilAsserted(() -> assertThat(NativeMemory.pointerCount()).isEqualTo(early));
+    await().untilAsserted(() -> assertThat(NativeMemory.pointerCount()).isLessThanOrEqualTo(early));
     learner.close();
-    assertThat(NativeMemory.pointerCount()).isEqualTo(before);
+    assertThat(NativeMemory.pointerCount()).isLessThanOrEqualTo(before);
   }
 
   /// What is on the disk, without the manifest, which names the version.

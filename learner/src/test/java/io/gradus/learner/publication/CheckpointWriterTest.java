@@ -58,7 +58,7 @@ class CheckpointWriterTest {
   void closesEverySnapshot() {
     writer.close();
     trainer.close();
-    assertThat(NativeMemory.pointerCount()).isEqualTo(pointersBefore);
+    assertThat(NativeMemory.pointerCount()).isLessThanOrEqualTo(pointersBefore);
   }
 
   @Test
