@@ -81,6 +81,11 @@ public final class BatchLine {
     return Math.min(beforeBound, beforeGap());
   }
 
+  /// Whether every batch before the one to be bound next is applied.
+  public boolean isApplied() {
+    return applied() == next().value() - 1;
+  }
+
   /// Open batches by number.
   public List<BatchRow> rows() {
     return open.values().stream().map(Open::row).toList();

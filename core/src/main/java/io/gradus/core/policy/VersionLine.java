@@ -44,10 +44,14 @@ public final class VersionLine {
     return versions.descendingMap().values().stream().filter(row -> !row.deleted()).findFirst();
   }
 
-  /// What a session of a learner wrote at a step.
-  public Optional<VersionRow> publication(LearnerEpoch epoch, long step) {
+  /// What a session of a learner has published of these weights: the same step, and the same
+  /// lineage, since a batch whose steps were all skipped does not raise the step.
+  public Optional<VersionRow> publication(LearnerEpoch epoch, Manifest manifest) {
     return versions.values().stream()
-        .filter(row -> row.learnerEpoch().equals(epoch) && row.manifest().step() == step)
+        .filter(row -> row.learnerEpoch().equals(epoch))
+        .filter(row -> row.manifest().step() == manifest.step())
+        .filter(row -> row.manifest().lineage().equals(manifest.lineage()))
+        .filter(row -> row.manifest().durable() || !manifest.durable())
         .findFirst();
   }
 
@@ -90,8 +94,9 @@ public final class VersionLine {
   public long staleness(PolicyVersion version, long bound) {
     VersionRow row = versions.get(version);
     if (row == null) {
-      // Its row is not kept: it is older than anything that may still be used.
-      return bound;
+      // Its row is not kept. It cannot be farther away than this, along a branch from the first
+      // batch.
+      return 2 * bound;
     }
     return bound - row.ancestor() + (batchOf(row) - row.ancestor());
   }

@@ -79,7 +79,7 @@ final class Batches {
 
   /// Whether the learner has nothing to do and waits for samples.
   boolean isWaiting() {
-    return isWanted() && books.line.applied() == books.line.bound() && !canBind();
+    return isWanted() && books.line.isApplied() && !canBind();
   }
 
   /// Binds what can be bound and is wanted.

@@ -23,12 +23,7 @@ final class Publications {
 
   void publish(Turn turn, Input.PolicyPublished published) {
     Manifest manifest = published.manifest();
-    Optional<VersionRow> earlier =
-        books
-            .versions
-            .publication(published.epoch(), manifest.step())
-            .filter(row -> row.manifest().lineage().equals(manifest.lineage()))
-            .filter(row -> row.manifest().durable() || !manifest.durable());
+    Optional<VersionRow> earlier = books.versions.publication(published.epoch(), manifest);
     if (earlier.isPresent()) {
       answer(turn, published, earlier.get().manifest().version());
       return;

@@ -388,14 +388,14 @@ final class Rollouts {
   private boolean mayGrantBlock() {
     return books.groups.size(GroupState.PENDING) == 0
         && books.evaluations.version().isEmpty()
-        && books.line.applied() == books.line.bound()
+        && books.line.isApplied()
         && !batches.canBind()
         && books.publishedBatch().equals(Optional.of(lastFlagged()));
   }
 
   /// The last batch so far after which something is published.
   private long lastFlagged() {
-    for (long number = books.line.bound(); number > 0; number--) {
+    for (long number = books.line.next().value() - 1; number > 0; number--) {
       if (BatchPlace.of(plan, new BatchNumber(number)).publish()) {
         return number;
       }

@@ -59,7 +59,7 @@ final class Rounds {
     boolean isSampled = books.curriculum.lackingInRound(quota()) == 0;
     if (plan.rounds().get().barrier()) {
       if (bindingRound > books.round
-          && books.line.applied() == books.line.bound()
+          && books.line.isApplied()
           && isPublished(BatchPlace.lastOfRound(plan, books.round))) {
         beginRound(turn, books.round + 1);
         return;
@@ -69,7 +69,7 @@ final class Rounds {
       return;
     }
     if (isSampled
-        && bindingRound == books.round
+        && bindingRound <= books.round
         && books.groups.undecidedTraining() == 0
         && books.lacksUnits()) {
       // The round's samples were not enough for its batches: sample its quota once more.

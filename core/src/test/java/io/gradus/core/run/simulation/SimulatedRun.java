@@ -1,0 +1,254 @@
+package io.gradus.core.run.simulation;
+
+import io.gradus.core.ledger.BatchRow;
+import io.gradus.core.ledger.VersionRow;
+import io.gradus.core.policy.LearnerId;
+import io.gradus.core.policy.PolicyVersion;
+import io.gradus.core.run.Decider;
+import io.gradus.core.run.RunPlan;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SplittableRandom;
+
+/// One run from its submission to its end, with everything around the decider simulated. A time of
+/// faults is followed by calm, in which the run must come to its end.
+final class SimulatedRun {
+
+  /// What one seed came to.
+  ///
+  /// @param decisions how many the decider made
+  /// @param groups that were created
+  record Result(long decisions, int recoveries, int groups, int batches, Duration lasted) {}
+
+  /// Virtual time after which a run that has not ended hangs.
+  private static final Duration CALM_LIMIT = Duration.ofMinutes(15);
+
+  private static final long MOST_EVENTS = 2_000_000;
+
+  private final VirtualTime time;
+  private final RunPlan plan;
+  private final Decider.Factory deciders;
+  private final Skill skill;
+  private final Network network;
+  private final Faults faults;
+  private final SharedLedger ledger = new SharedLedger();
+  private final CheckpointStore store = new CheckpointStore();
+  private final Witness witness;
+  private final Edge edge;
+  private final Coordinator coordinator;
+  private final List<SimulatedWorker> workers = new ArrayList<>();
+  private final SimulatedLearner learner;
+  private final Chaos chaos;
+  private final double poison;
+  private final long poisonSeed;
+  private final Duration faultsLast;
+  private boolean isFaulty = true;
+  private boolean isCancelled;
+  private long decisions;
+  private int recoveries;
+
+  SimulatedRun(long seed, Decider.Factory deciders, boolean isTraced) {
+    this.time = new VirtualTime(seed, isTraced);
+    this.deciders = deciders;
+    this.plan = Plans.draw(time, seed);
+    boolean isHostile = time.chance(0.85);
+    this.network =
+        new Network(
+            time,
+            isHostile ? time.oneOf(List.of(0.0, 0.02, 0.1)) : 0,
+            time.oneOf(List.of(100, 1000, 5000)));
+    this.faults = new Faults(time, isHostile);
+    this.skill = new Skill(time.bits(), 0.3 + 0.4 * time.share());
+    this.witness = new Witness(this);
+    this.edge = new Edge(this, time.chance(0.6));
+    this.coordinator = new Coordinator(this);
+    this.learner = new SimulatedLearner(this, new LearnerId("learner-a"));
+    // Nothing may depend on which of two workers is faster in lockstep.
+    int count = plan.rollout().lockstep() ? 1 : time.between(1, 4);
+    for (int index = 0; index < count; index++) {
+      workers.add(new SimulatedWorker(this, "worker-" + (char) ('a' + index), habits(isHostile)));
+    }
+    this.poison = isHostile && time.chance(0.15) ? 0.15 : 0;
+    this.poisonSeed = time.bits();
+    this.faultsLast = isHostile ? time.millis(2_000, 30_000) : Duration.ofMillis(1);
+    this.chaos = new Chaos(this, isHostile);
+    time.note(() -> plan.toString());
+  }
+
+  private SimulatedWorker.Habits habits(boolean isHostile) {
+    return new SimulatedWorker.Habits(
+        time.between(1, 6),
+        time.oneOf(List.of(1, 3, 10)),
+        isHostile && time.chance(0.3) ? 0.1 : 0,
+        isHostile && time.chance(0.4) ? 0.2 : 0,
+        isHostile && time.chance(0.5) ? 0.5 : 0,
+        isHostile && time.chance(0.3) ? 6000 : 0);
+  }
+
+  /// Runs to the end.
+  ///
+  /// @throws Violation when a law is broken, or nothing moves any more
+  Result run() {
+    coordinator.start();
+    time.after(time.millis(0, 500), learner::start);
+    workers.forEach(worker -> time.after(time.millis(0, 500), worker::start));
+    chaos.begin();
+    time.after(faultsLast, this::calm);
+    long limit = faultsLast.plus(CALM_LIMIT).toNanos();
+    long events = 0;
+    while (!coordinator.hasEnded()) {
+      Violation.unless(time.step(), "simulation: nothing is left to happen");
+      events++;
+      if (time.nanos() > limit || events > MOST_EVENTS) {
+        throw Violation.of(
+            "G4: the run makes no progress although faults are over: %s; %s",
+            coordinator.active().map(Incarnation::describe).orElse("no incarnation"),
+            learner.describe());
+      }
+    }
+    witness.ended();
+    Audit.of(plan, ledger.rows());
+    return new Result(
+        decisions,
+        recoveries,
+        ledger.rows().groups().size(),
+        ledger.rows().batches().size(),
+        Duration.ofNanos(time.nanos()));
+  }
+
+  private void calm() {
+    if (coordinator.hasEnded()) {
+      return;
+    }
+    time.note(() -> "faults are over");
+    isFaulty = false;
+    network.calm();
+    faults.calm();
+    chaos.calm();
+    learner.start();
+    workers.forEach(SimulatedWorker::heal);
+  }
+
+  void ended() {
+    time.note(() -> "the run has ended");
+  }
+
+  List<String> trace() {
+    return time.trace();
+  }
+
+  VirtualTime time() {
+    return time;
+  }
+
+  RunPlan plan() {
+    return plan;
+  }
+
+  Decider.Factory deciders() {
+    return deciders;
+  }
+
+  Skill skill() {
+    return skill;
+  }
+
+  Network network() {
+    return network;
+  }
+
+  Faults faults() {
+    return faults;
+  }
+
+  SharedLedger ledger() {
+    return ledger;
+  }
+
+  CheckpointStore store() {
+    return store;
+  }
+
+  Witness witness() {
+    return witness;
+  }
+
+  Edge edge() {
+    return edge;
+  }
+
+  Coordinator coordinator() {
+    return coordinator;
+  }
+
+  List<SimulatedWorker> workers() {
+    return workers;
+  }
+
+  SimulatedLearner learner() {
+    return learner;
+  }
+
+  boolean isFaulty() {
+    return isFaulty;
+  }
+
+  boolean faultyChance(double probability) {
+    return isFaulty && time.chance(probability);
+  }
+
+  /// A person wants the run to end.
+  void isCancelled() {
+    isCancelled = true;
+  }
+
+  boolean wasCancelled() {
+    return isCancelled;
+  }
+
+  /// Whether every learner fails on this binding.
+  boolean isPoison(BatchRow batch) {
+    if (poison == 0) {
+      return false;
+    }
+    long key = poisonSeed + 31 * batch.number().value() + batch.binding();
+    return new SplittableRandom(key).nextDouble() < poison;
+  }
+
+  /// Whether a version that a lease asks for can be loaded. It can, unless its checkpoint is
+  /// damaged or the evaluation that asks has been given up meanwhile.
+  boolean canLoad(PolicyVersion version) {
+    VersionRow row = ledger.rows().versions().get(version);
+    if (row != null && store.has(row.manifest().uri())) {
+      return true;
+    }
+    Violation.unless(
+        row != null && (store.wasDamaged(row.manifest().uri()) || !isNeeded(row)),
+        "G7: a lease asks for %s, whose checkpoint was deleted",
+        version);
+    return false;
+  }
+
+  /// Whether an open lease asks for it.
+  private boolean isNeeded(VersionRow row) {
+    return ledger.rows().openGroups().stream()
+        .map(id -> ledger.rows().group(id).orElseThrow())
+        .anyMatch(
+            group -> group.pinnedVersion().filter(row.manifest().version()::equals).isPresent());
+  }
+
+  void breakStreams() {
+    edge.forget();
+    workers.forEach(worker -> worker.lose(false));
+    learner.lose(false);
+  }
+
+  void countDecision() {
+    decisions++;
+  }
+
+  void countRecovery() {
+    recoveries++;
+  }
+}
