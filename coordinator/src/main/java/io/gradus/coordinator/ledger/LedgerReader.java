@@ -17,11 +17,17 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.function.Function;
 import org.jdbi.v3.core.Handle;
 import org.jdbi.v3.core.Jdbi;
+import org.jdbi.v3.core.transaction.TransactionIsolationLevel;
 
 /// Reads of the ledger, on connections of their own; every call blocks.
 public final class LedgerReader {
+
+  /// Every statement of a transaction sees the same commits.
+  private static final TransactionIsolationLevel SNAPSHOT =
+      TransactionIsolationLevel.REPEATABLE_READ;
 
   private static final String OPEN_GROUP = "state in ('PENDING', 'LEASED', 'ACCEPTED')";
   private static final String RUN =
@@ -72,7 +78,17 @@ public final class LedgerReader {
 
   /// The state of a run as one snapshot, without taking it over.
   public RunImage image(StoredRun run) {
-    return readers.inTransaction(handle -> image(handle, run));
+    return readers.inTransaction(SNAPSHOT, handle -> image(handle, run));
+  }
+
+  /// Hands every row of a run to `body`, as they are at one moment, beside whoever writes. Holds a
+  /// connection until `body` returns; empty when there is no such run.
+  ///
+  /// @param onRow called after every row, on the thread of the caller
+  public <T> Optional<T> scan(String runId, Runnable onRow, Function<RunScan, T> body) {
+    return readers.inTransaction(
+        SNAPSHOT,
+        handle -> findRun(handle, runId).map(run -> body.apply(new RunScan(handle, run, onRow))));
   }
 
   static RunImage image(Handle handle, StoredRun run) {
