@@ -13,7 +13,6 @@ import akka.cluster.typed.Join;
 import com.typesafe.config.ConfigFactory;
 import io.gradus.coordinator.edge.EdgeServer;
 import io.gradus.coordinator.ledger.Ledger;
-import io.gradus.coordinator.run.Decider;
 import io.gradus.coordinator.run.FileCheckpointStore;
 import io.gradus.coordinator.run.PayloadStaging;
 import io.gradus.coordinator.run.RunCommand;
@@ -21,6 +20,8 @@ import io.gradus.coordinator.run.RunEntity;
 import io.gradus.coordinator.run.RunRegistry;
 import io.gradus.coordinator.run.RunSurroundings;
 import io.gradus.coordinator.spec.RunPlanMapper;
+import io.gradus.core.run.Decider;
+import io.gradus.core.run.RunDecider;
 import java.io.IOException;
 import java.time.Clock;
 import java.util.Optional;
@@ -88,9 +89,8 @@ public final class Coordinator implements AutoCloseable {
   ///
   /// @throws io.gradus.coordinator.ledger.LedgerException when the ledger cannot be used
   /// @throws IOException when an address cannot be used
-  public static Coordinator start(CoordinatorConfig config, Decider.Factory deciders)
-      throws IOException {
-    return start(config, deciders, Clock.systemUTC(), System::nanoTime);
+  public static Coordinator start(CoordinatorConfig config) throws IOException {
+    return start(config, RunDecider::open, Clock.systemUTC(), System::nanoTime);
   }
 
   static Coordinator start(

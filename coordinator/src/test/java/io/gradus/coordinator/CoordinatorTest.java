@@ -38,6 +38,7 @@ import io.gradus.run.v1.WatchRunRequest;
 import io.grpc.ManagedChannel;
 import io.grpc.inprocess.InProcessChannelBuilder;
 import java.nio.file.Path;
+import java.time.Clock;
 import java.time.Duration;
 import java.util.HexFormat;
 import org.junit.jupiter.api.Test;
@@ -59,7 +60,11 @@ class CoordinatorTest {
         CoordinatorConfig.embedded(
             directory.resolve("ledger.db"), directory.resolve("checkpoints"), "happy-path");
     try (Coordinator coordinator =
-        Coordinator.start(config, (plan, image, _) -> new TinyDecider(plan, image))) {
+        Coordinator.start(
+            config,
+            (plan, image, _) -> new TinyDecider(plan, image),
+            Clock.systemUTC(),
+            System::nanoTime)) {
       System.out.printf(
           "took %d ms to start a coordinator%n",
           Duration.ofNanos(System.nanoTime() - begun).toMillis());

@@ -104,6 +104,19 @@ final class Columns {
     return nextIndex;
   }
 
+  /// Numbers, separated by blanks.
+  static String numbers(List<Long> numbers) {
+    return numbers.stream().map(String::valueOf).collect(joining(" "));
+  }
+
+  static List<Long> numbers(String text) {
+    var numbers = new ArrayList<Long>();
+    for (String word : words(text)) {
+      numbers.add(Long.parseLong(word));
+    }
+    return numbers;
+  }
+
   /// `source:stratum:right:answered`, separated by blanks.
   static String results(List<StratumResult> results) {
     return results.stream()

@@ -102,9 +102,9 @@ public final class Ledger implements AutoCloseable {
         """
         insert into run (run_key, run_id, submitted_millis, epoch, commit_seq, state, reason,
           transitions, groups_created, next_lease, next_version, batches_bound, warm_up_batches,
-          round, trajectories_sampled, tokens_sampled, tokens_trained, sequences_trained,
-          next_random, elapsed_nanos)
-        values (?, ?, ?, 0, 0, ?, '', '', 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0)\
+          round, trajectories_sampled, tokens_sampled, units_accepted, tokens_trained,
+          sequences_trained, next_random, elapsed_nanos)
+        values (?, ?, ?, 0, 0, ?, '', '', 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)\
         """,
         runKey,
         runId,

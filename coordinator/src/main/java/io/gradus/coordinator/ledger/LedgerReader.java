@@ -3,6 +3,7 @@ package io.gradus.coordinator.ledger;
 import static java.util.stream.Collectors.groupingBy;
 import static java.util.stream.Collectors.toMap;
 
+import io.gradus.core.batch.BatchNumber;
 import io.gradus.core.group.GroupId;
 import io.gradus.core.group.LeaseId;
 import io.gradus.core.group.PayloadDigest;
@@ -135,6 +136,7 @@ public final class LedgerReader {
             .bind(0, key)
             .map((row, _) -> RowReader.use(row))
             .list(),
+        voidBindings(handle, key),
         useCounts(handle, key),
         handle
             .createQuery(
@@ -188,6 +190,23 @@ public final class LedgerReader {
             .findOne());
   }
 
+  private static Map<BatchNumber, Integer> voidBindings(Handle handle, long key) {
+    return handle
+        .createQuery(
+            """
+            select b.number, max(b.binding) from batch b
+            where b.run_key = ? and b.state = 'VOID' and not exists (
+              select 1 from batch n
+              where n.run_key = b.run_key and n.number = b.number and n.state <> 'VOID')
+            group by b.number\
+            """)
+        .bind(0, key)
+        .map((row, _) -> Map.entry(new BatchNumber(row.getLong(1)), row.getInt(2)))
+        .list()
+        .stream()
+        .collect(toMap(Map.Entry::getKey, Map.Entry::getValue, (a, _) -> a, TreeMap::new));
+  }
+
   private record UseCount(GroupId group, int member, int count) {}
 
   private static Map<GroupId, Map<Integer, Integer>> useCounts(Handle handle, long key) {
@@ -223,7 +242,7 @@ public final class LedgerReader {
     return handle
         .createQuery(
             """
-            select e.* from evaluation e where e.run_key = ? and (not e.finished
+            select e.* from evaluation e where e.run_key = ? and not e.abandoned and (not e.finished
               or not exists (
                 select 1 from evaluation n
                 where n.run_key = e.run_key and n.confirmation = e.confirmation and n.finished

@@ -65,6 +65,7 @@ final class RowReader {
         row.getInt("round"),
         row.getLong("trajectories_sampled"),
         row.getLong("tokens_sampled"),
+        row.getLong("units_accepted"),
         row.getLong("tokens_trained"),
         row.getLong("sequences_trained"),
         row.getLong("next_random"),
@@ -170,6 +171,7 @@ final class RowReader {
         new PolicyVersion(row.getLong("parent")),
         new LearnerEpoch(row.getLong("learner_epoch")),
         row.getLong("batches_bound"),
+        row.getLong("ancestor"),
         row.getBoolean("base"),
         row.getBoolean("deleted"));
   }
@@ -180,7 +182,9 @@ final class RowReader {
         row.getInt("stratum"),
         row.getDouble("right_count"),
         row.getDouble("wrong_count"),
-        Columns.nextIndex(row.getString("next_index")));
+        Columns.nextIndex(row.getString("next_index")),
+        row.getInt("round_groups"),
+        Columns.numbers(row.getString("failed")));
   }
 
   static EvaluationRow evaluation(ResultSet row) throws SQLException {
@@ -192,6 +196,7 @@ final class RowReader {
         row.getBoolean("finished"),
         row.getInt("handled"),
         Duration.ofNanos(row.getLong("elapsed_nanos")),
+        row.getBoolean("abandoned"),
         Columns.results(row.getString("results")));
   }
 

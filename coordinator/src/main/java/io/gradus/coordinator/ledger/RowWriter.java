@@ -368,10 +368,10 @@ final class RowWriter {
         handle.prepareBatch(
             """
             insert into policy_version (run_key, version, step, batch, uri, files, lineage, durable,
-              parent, learner_epoch, batches_bound, base, deleted)
-            values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+              parent, learner_epoch, batches_bound, ancestor, base, deleted)
+            values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             on conflict (run_key, version) do update set
-              base = excluded.base, deleted = excluded.deleted\
+              ancestor = excluded.ancestor, base = excluded.base, deleted = excluded.deleted\
             """)) {
       for (VersionRow row : versions.values()) {
         batch
@@ -387,8 +387,9 @@ final class RowWriter {
             .bind(8, row.parent().value())
             .bind(9, row.learnerEpoch().value())
             .bind(10, row.batchesBound())
-            .bind(11, row.base())
-            .bind(12, row.deleted())
+            .bind(11, row.ancestor())
+            .bind(12, row.base())
+            .bind(13, row.deleted())
             .add();
       }
       batch.execute();
@@ -402,11 +403,13 @@ final class RowWriter {
     try (PreparedBatch batch =
         handle.prepareBatch(
             """
-            insert into stratum (run_key, source, stratum, right_count, wrong_count, next_index)
-            values (?, ?, ?, ?, ?, ?)
+            insert into stratum (run_key, source, stratum, right_count, wrong_count, next_index,
+              round_groups, failed)
+            values (?, ?, ?, ?, ?, ?, ?, ?)
             on conflict (run_key, source, stratum) do update set
               right_count = excluded.right_count, wrong_count = excluded.wrong_count,
-              next_index = excluded.next_index\
+              next_index = excluded.next_index, round_groups = excluded.round_groups,
+              failed = excluded.failed\
             """)) {
       for (StratumRow row : strata.values()) {
         batch
@@ -416,6 +419,8 @@ final class RowWriter {
             .bind(3, row.right())
             .bind(4, row.wrong())
             .bind(5, Columns.nextIndex(row.nextIndex()))
+            .bind(6, row.roundGroups())
+            .bind(7, Columns.numbers(row.failed()))
             .add();
       }
       batch.execute();
@@ -430,11 +435,12 @@ final class RowWriter {
         handle.prepareBatch(
             """
             insert into evaluation (run_key, version, confirmation, set_number, batch, finished,
-              handled, elapsed_nanos, results)
-            values (?, ?, ?, ?, ?, ?, ?, ?, ?)
+              handled, elapsed_nanos, abandoned, results)
+            values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             on conflict (run_key, version, confirmation, set_number) do update set
               finished = excluded.finished, handled = excluded.handled,
-              elapsed_nanos = excluded.elapsed_nanos, results = excluded.results\
+              elapsed_nanos = excluded.elapsed_nanos, abandoned = excluded.abandoned,
+              results = excluded.results\
             """)) {
       for (EvaluationRow row : evaluations.values()) {
         batch
@@ -446,7 +452,8 @@ final class RowWriter {
             .bind(5, row.finished())
             .bind(6, row.handled())
             .bind(7, row.elapsed().toNanos())
-            .bind(8, Columns.results(row.results()))
+            .bind(8, row.abandoned())
+            .bind(9, Columns.results(row.results()))
             .add();
       }
       batch.execute();
@@ -466,7 +473,8 @@ final class RowWriter {
     }
   }
 
-  /// Of a group that is still in replay, only what lost against the admitted lease goes.
+  /// Of a group that is, or was, trained on, only what lost against the admitted lease goes: what a
+  /// policy learned from stays on record.
   private void sweep(Handle handle, long runKey) {
     if (swept.isEmpty()) {
       return;
@@ -477,7 +485,7 @@ final class RowWriter {
             delete from payload where run_key = ? and group_id = ? and not exists (
               select 1 from rollout_group g
               where g.run_key = payload.run_key and g.group_id = payload.group_id
-                and g.state = 'ACCEPTED' and g.admitted_lease = payload.lease_id)\
+                and g.state in ('ACCEPTED', 'TRAINED') and g.admitted_lease = payload.lease_id)\
             """)) {
       for (GroupId group : swept) {
         batch.bind(0, runKey).bind(1, group.value()).add();
@@ -492,7 +500,7 @@ final class RowWriter {
             """
             update run set state = ?, reason = ?, transitions = ?, groups_created = ?,
               next_lease = ?, next_version = ?, batches_bound = ?, warm_up_batches = ?, round = ?,
-              trajectories_sampled = ?, tokens_sampled = ?, tokens_trained = ?,
+              trajectories_sampled = ?, tokens_sampled = ?, units_accepted = ?, tokens_trained = ?,
               sequences_trained = ?, next_random = ?, elapsed_nanos = ?
             where run_key = ?\
             """)
@@ -507,11 +515,12 @@ final class RowWriter {
         .bind(8, row.round())
         .bind(9, row.trajectoriesSampled())
         .bind(10, row.tokensSampled())
-        .bind(11, row.tokensTrained())
-        .bind(12, row.sequencesTrained())
-        .bind(13, row.nextRandom())
-        .bind(14, row.elapsed().toNanos())
-        .bind(15, runKey)
+        .bind(11, row.unitsAccepted())
+        .bind(12, row.tokensTrained())
+        .bind(13, row.sequencesTrained())
+        .bind(14, row.nextRandom())
+        .bind(15, row.elapsed().toNanos())
+        .bind(16, runKey)
         .execute();
   }
 

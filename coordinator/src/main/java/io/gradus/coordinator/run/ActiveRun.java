@@ -16,6 +16,7 @@ import io.gradus.core.ledger.VersionRow;
 import io.gradus.core.ledger.Write;
 import io.gradus.core.policy.LearnerEpoch;
 import io.gradus.core.run.Admission;
+import io.gradus.core.run.Decider;
 import io.gradus.core.run.Decision;
 import io.gradus.core.run.Effect;
 import io.gradus.core.run.Input;

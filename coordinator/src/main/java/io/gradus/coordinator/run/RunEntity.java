@@ -14,6 +14,7 @@ import io.gradus.coordinator.ledger.Takeover;
 import io.gradus.core.group.SessionId;
 import io.gradus.core.ledger.RunImage;
 import io.gradus.core.policy.LearnerEpoch;
+import io.gradus.core.run.Decider;
 import io.gradus.core.run.MonotonicTime;
 import java.time.Duration;
 import java.util.Map;

@@ -1,6 +1,7 @@
 package io.gradus.coordinator.run;
 
 import io.gradus.coordinator.ledger.Ledger;
+import io.gradus.core.run.Decider;
 import io.gradus.core.run.RunPlan;
 import java.util.concurrent.Executor;
 import java.util.function.Consumer;

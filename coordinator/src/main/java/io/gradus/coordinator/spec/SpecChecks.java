@@ -43,6 +43,8 @@ public final class SpecChecks {
     checks.checkObjective();
     checks.checkBatch();
     checks.checkReplay();
+    checks.checkRounds();
+    checks.checkLockstep();
     checks.checkPublication();
     checks.checkEvaluation();
     checks.checkStop();
@@ -286,12 +288,40 @@ public final class SpecChecks {
       }
       return;
     }
+    if (replay.getWindow() < spec.getBatch().getGroups()) {
+      problem(
+          "replay.window",
+          "is %d but batch.groups is %d: while one stratum alone is solved, replay could never fill a"
+              + " batch",
+          replay.getWindow(),
+          spec.getBatch().getGroups());
+    }
     if (replay.getDrawsPerSample() > replay.getMaxUses()) {
       problem(
           "replay.draws_per_sample",
           "is %s but max_uses is %d: a trajectory cannot pay for more draws than it may have",
           replay.getDrawsPerSample(),
           replay.getMaxUses());
+    }
+  }
+
+  private void checkRounds() {
+    if (spec.hasRounds() && !isLikelihood) {
+      problem(
+          "rounds",
+          "needs objective star: a policy gradient uses a group once, so that what a round's batches"
+              + " need cannot be said beforehand; leave it out");
+    }
+  }
+
+  /// Nothing may depend on which of two workers is faster.
+  private void checkLockstep() {
+    if (spec.getRollout().getSchedule() == Schedule.SCHEDULE_LOCKSTEP
+        && spec.getResources().getWorkers() > 1) {
+      problem(
+          "resources.workers",
+          "is %d but rollout.schedule is lockstep, which has one worker",
+          spec.getResources().getWorkers());
     }
   }
 

@@ -399,6 +399,7 @@ abstract class LedgerContract {
             row.round(),
             row.trajectoriesSampled(),
             row.tokensSampled(),
+            row.unitsAccepted(),
             row.tokensTrained(),
             row.sequencesTrained(),
             row.nextRandom(),

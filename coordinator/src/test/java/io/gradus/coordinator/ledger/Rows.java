@@ -61,6 +61,7 @@ final class Rows {
         9,
         10,
         11,
+        12,
         -12,
         Duration.ofNanos(1_234_567_891L));
   }
@@ -187,6 +188,7 @@ final class Rows {
         new PolicyVersion(version - 1),
         new LearnerEpoch(1),
         version,
+        version,
         version == 1,
         deleted);
   }
@@ -197,7 +199,9 @@ final class Rows {
         stratum,
         0.1 + 0.2,
         1e-17,
-        Map.of(GroupPurpose.TRAINING, 17L, GroupPurpose.EVALUATION, 3L));
+        Map.of(GroupPurpose.TRAINING, 17L, GroupPurpose.EVALUATION, 3L),
+        5,
+        List.of(7L, 11L));
   }
 
   static EvaluationRow evaluation(long version, boolean confirmation, int set, boolean finished) {
@@ -209,6 +213,7 @@ final class Rows {
         finished,
         3,
         Duration.ofMillis(5),
+        false,
         List.of(new StratumResult(0, 1, 99, 100), new StratumResult(0, 2, 7, 50)));
   }
 

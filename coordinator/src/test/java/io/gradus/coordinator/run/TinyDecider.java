@@ -24,6 +24,7 @@ import io.gradus.core.ledger.Write;
 import io.gradus.core.policy.LearnerEpoch;
 import io.gradus.core.policy.PolicyVersion;
 import io.gradus.core.run.Admission;
+import io.gradus.core.run.Decider;
 import io.gradus.core.run.Decision;
 import io.gradus.core.run.Effect;
 import io.gradus.core.run.Input;
@@ -290,7 +291,13 @@ public final class TinyDecider implements Decider {
   private void publish(Input.PolicyPublished published) {
     var version =
         new VersionRow(
-            published.manifest(), published.parent(), published.epoch(), bound, false, false);
+            published.manifest(),
+            published.parent(),
+            published.epoch(),
+            bound,
+            bound,
+            false,
+            false);
     versions.put(published.manifest().version(), version);
     writes.add(new Write.PutVersion(version));
     effects.add(
@@ -375,6 +382,7 @@ public final class TinyDecider implements Decider {
         created + 1,
         1,
         bound,
+        0,
         0,
         0,
         0,

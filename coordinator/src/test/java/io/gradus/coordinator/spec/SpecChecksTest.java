@@ -47,6 +47,10 @@ class SpecChecksTest {
         star("rewards { right: 0 }", "rewards.right"),
         star("batch { groups: 4 minibatches: 8 }", "batch.minibatches"),
         star("replay { max_uses: 2 draws_per_sample: 3 }", "replay.draws_per_sample"),
+        star("replay { window: 100 }", "replay.window"),
+        star(
+            "rollout { schedule: SCHEDULE_LOCKSTEP } resources { workers: 2 }",
+            "resources.workers"),
         star("publication { every: 4 durable_every: 10 }", "publication.durable_every"),
         star("evaluation { stop_below: 0.95 }", "evaluation.stop_below"),
         star("stop { digits_handled: 10 }", "stop.digits_handled"),
@@ -75,6 +79,7 @@ class SpecChecksTest {
         grpo("objective { grpo { correction: CORRECTION_NONE } }", "objective.grpo.correction"),
         grpo("replay { max_uses: 2 }", "replay.max_uses"),
         grpo("replay { draws_per_sample: 2 }", "replay.draws_per_sample"),
+        grpo("rounds {}", "rounds"),
         grpo("publication { every: 6 durable_every: 6 }", "publication.every"));
   }
 

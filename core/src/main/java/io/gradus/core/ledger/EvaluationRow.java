@@ -11,6 +11,8 @@ import java.util.List;
 /// @param set counts evaluations on new problems, so that each draws others; 0 is the held-out set
 /// @param handled the hardest stratum up to which every one reaches the threshold
 /// @param elapsed time the run had run when it finished
+/// @param abandoned whether it was given up unfinished: its version is no longer trained on, or its
+///   groups failed
 public record EvaluationRow(
     PolicyVersion version,
     boolean confirmation,
@@ -19,6 +21,7 @@ public record EvaluationRow(
     boolean finished,
     int handled,
     Duration elapsed,
+    boolean abandoned,
     List<StratumResult> results) {
 
   public EvaluationRow {

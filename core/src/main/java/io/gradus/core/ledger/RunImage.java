@@ -1,5 +1,6 @@
 package io.gradus.core.ledger;
 
+import io.gradus.core.batch.BatchNumber;
 import io.gradus.core.group.GroupId;
 import java.util.List;
 import java.util.Map;
@@ -14,6 +15,8 @@ import java.util.Optional;
 /// @param openUses uses of those batches, by number and ordinal
 /// @param useCounts for each open group, uses in batches that are not VOID, by member
 ///   ([io.gradus.core.batch.Use#WHOLE_GROUP] for whole groups)
+/// @param voidBindings bindings of the numbers that have none but void ones, and are to be bound
+///   anew
 /// @param settledUses open groups that have a use in a settled batch
 /// @param versions versions not deleted, and those that an open group names
 /// @param strata one row a stratum
@@ -24,6 +27,7 @@ public record RunImage(
     List<LeaseRow> leases,
     List<BatchRow> openBatches,
     List<UseRow> openUses,
+    Map<BatchNumber, Integer> voidBindings,
     Map<GroupId, Map<Integer, Integer>> useCounts,
     List<GroupId> settledUses,
     List<VersionRow> versions,
@@ -39,6 +43,7 @@ public record RunImage(
         List.of(),
         List.of(),
         List.of(),
+        Map.of(),
         Map.of(),
         List.of(),
         List.of(),

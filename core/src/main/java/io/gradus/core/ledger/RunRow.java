@@ -12,6 +12,7 @@ import java.util.TreeMap;
 ///   creation is `NONE>LEASED`
 /// @param nextLease the next lease id
 /// @param batchesBound numbers bound: the last one is this
+/// @param unitsAccepted units that went into replay: each pays for draws
 /// @param elapsed time that it has run, over all incarnations
 /// @param nextRandom draws made from the run's random sequence: a new incarnation goes on from here
 public record RunRow(
@@ -26,6 +27,7 @@ public record RunRow(
     int round,
     long trajectoriesSampled,
     long tokensSampled,
+    long unitsAccepted,
     long tokensTrained,
     long sequencesTrained,
     long nextRandom,

@@ -8,6 +8,8 @@ import io.gradus.core.policy.PolicyVersion;
 ///
 /// @param parent the version it was trained from; 0 for first weights
 /// @param batchesBound batches bound when it was published: staleness is counted from here
+/// @param ancestor last batch that its lineage shares with the live one: its own batch, until a
+///   learner goes back behind it
 /// @param base whether rounds that restart begin from it
 /// @param deleted whether its directory may be gone
 public record VersionRow(
@@ -15,5 +17,6 @@ public record VersionRow(
     PolicyVersion parent,
     LearnerEpoch learnerEpoch,
     long batchesBound,
+    long ancestor,
     boolean base,
     boolean deleted) {}

@@ -43,12 +43,18 @@ final class AdamW implements AutoCloseable {
     }
   }
 
-  Tensor mean() {
-    return mean;
+  /// The state as it is; it belongs to this optimizer.
+  OptimizerState state() {
+    return new OptimizerState(mean, meanSquare, steps);
   }
 
-  Tensor meanSquare() {
-    return meanSquare;
+  /// Back to the state before the first step.
+  void reset() {
+    steps = 0;
+    try (var _ = new PointerScope()) {
+      mean.zero_();
+      meanSquare.zero_();
+    }
   }
 
   long steps() {

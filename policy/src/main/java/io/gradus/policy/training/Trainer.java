@@ -2,17 +2,14 @@ package io.gradus.policy.training;
 
 import io.gradus.policy.Decoder;
 import io.gradus.policy.FusedWeights;
-import io.gradus.policy.Parameters;
-import io.gradus.policy.checkpoint.DamagedCheckpointException;
-import io.gradus.policy.checkpoint.Safetensors;
 import io.gradus.policy.nativememory.NativeMemory;
 import io.gradus.policy.nativememory.TorchThread;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -31,8 +28,6 @@ public final class Trainer implements AutoCloseable {
 
   /// Tokens in flight in a replica; beyond it a batch is worked off in micro-batches.
   private static final int DEFAULT_TOKENS_PER_MICROBATCH = 1 << 14;
-
-  private static final String STEPS = "optimizer_steps";
 
   private final Decoder decoder;
   private final OptimizerConfig config;
@@ -77,45 +72,48 @@ public final class Trainer implements AutoCloseable {
 
   /// Writes the optimizer's state, and what the caller wants to find again with it.
   public void saveOptimizer(Path file, Map<String, String> metadata) throws IOException {
-    try (Parameters means = decoder.alike(optimizer.mean());
-        Parameters squares = decoder.alike(optimizer.meanSquare())) {
-      var tensors = new LinkedHashMap<String, Tensor>();
-      means.byName().forEach((name, tensor) -> tensors.put("exp_avg." + name, tensor));
-      squares.byName().forEach((name, tensor) -> tensors.put("exp_avg_sq." + name, tensor));
-      var all = new TreeMap<>(metadata);
-      all.put(STEPS, Long.toString(optimizer.steps()));
-      Safetensors.write(file, tensors, all);
-    }
+    optimizer.state().write(file, decoder, metadata);
   }
 
   /// Reads what [#saveOptimizer] wrote, and returns the metadata.
   public Map<String, String> loadOptimizer(Path file) throws IOException {
-    try (Safetensors saved = Safetensors.open(file);
-        Parameters means = decoder.alike(optimizer.mean());
-        Parameters squares = decoder.alike(optimizer.meanSquare())) {
-      String steps = saved.metadata().getOrDefault(STEPS, "");
-      if (!steps.matches("[0-9]{1,18}")) {
-        throw new DamagedCheckpointException(
-            file, "its %s are \"%s\" but must be a number".formatted(STEPS, steps));
-      }
-      for (Map.Entry<String, Tensor> mean : means.byName().entrySet()) {
-        saved.copyTo("exp_avg." + mean.getKey(), mean.getValue());
-      }
-      for (Map.Entry<String, Tensor> square : squares.byName().entrySet()) {
-        saved.copyTo("exp_avg_sq." + square.getKey(), square.getValue());
-      }
-      optimizer.setSteps(Long.parseLong(steps));
-      return saved.metadata();
+    OptimizerState.Read read = optimizer.state().read(file, decoder);
+    optimizer.setSteps(read.steps());
+    return read.metadata();
+  }
+
+  /// Forgets the optimizer's state, as if no step had been taken.
+  public void resetOptimizer() {
+    optimizer.reset();
+  }
+
+  /// A copy of the weights and, if asked for, of the optimizer's state, which another thread may
+  /// write while this one takes further steps. The caller closes it.
+  public TrainerSnapshot snapshot(boolean withOptimizer) {
+    Decoder weights = Decoder.zeros(decoder.config());
+    weights.copyFrom(decoder);
+    if (!withOptimizer) {
+      return new TrainerSnapshot(weights, Optional.empty());
     }
+    return new TrainerSnapshot(weights, Optional.of(OptimizerState.copyOf(optimizer)));
+  }
+
+  /// Takes one optimizer step with all replicas, or none if loss or gradient is not finite.
+  public StepResult step(List<TrainingRow> rows, TokenLoss loss, double learningRate) {
+    return step(rows, loss, learningRate, replicas.size());
   }
 
   /// Takes one optimizer step, or none if loss or gradient is not finite.
-  public StepResult step(List<TrainingRow> rows, TokenLoss loss, double learningRate) {
+  ///
+  /// @param activeReplicas how many of the replicas share it; the number decides in which order
+  ///   numbers are added, so that equal bits need equal numbers
+  public StepResult step(
+      List<TrainingRow> rows, TokenLoss loss, double learningRate, int activeReplicas) {
     if (!(learningRate >= 0 && learningRate < 10)) {
       throw new IllegalArgumentException(
           "learning rate is %s but must be in [0, 10)".formatted(learningRate));
     }
-    Sum sum = gradients(rows, loss);
+    Sum sum = gradients(rows, loss, activeReplicas);
     Tensor gradient = decoder.gradients().flat();
     try (var _ = new PointerScope();
         var _ = new NoGradGuard()) {
@@ -136,6 +134,14 @@ public final class Trainer implements AutoCloseable {
 
   /// Leaves the gradient of the batch in the decoder's gradients, without a step.
   Sum gradients(List<TrainingRow> rows, TokenLoss loss) {
+    return gradients(rows, loss, replicas.size());
+  }
+
+  private Sum gradients(List<TrainingRow> rows, TokenLoss loss, int active) {
+    if (active < 1 || active > replicas.size()) {
+      throw new IllegalArgumentException(
+          "%d active replicas but must be in [1, %d]".formatted(active, replicas.size()));
+    }
     NativeMemory.prepareThread();
     long tokens = 0;
     for (TrainingRow row : rows) {
@@ -146,9 +152,9 @@ public final class Trainer implements AutoCloseable {
           "a batch of %d rows has no token that carries loss".formatted(rows.size()));
     }
     long batchTokens = tokens;
-    List<List<int[]>> parts = Partition.of(rows, replicas.size(), tokensPerMicrobatch);
+    List<List<int[]>> parts = Partition.of(rows, active, tokensPerMicrobatch);
     var others = new ArrayList<CompletableFuture<Sum>>();
-    for (int r = 1; r < replicas.size(); r++) {
+    for (int r = 1; r < active; r++) {
       Decoder replica = replicas.get(r);
       List<int[]> part = parts.get(r);
       others.add(
@@ -165,7 +171,7 @@ public final class Trainer implements AutoCloseable {
     }
     try (var _ = new PointerScope();
         var _ = new NoGradGuard()) {
-      for (int r = 1; r < replicas.size(); r++) {
+      for (int r = 1; r < active; r++) {
         sum.add(resultOf(others.get(r - 1)));
         decoder.gradients().flat().add_(replicas.get(r).gradients().flat());
       }

@@ -20,6 +20,7 @@ create table run (
   round                integer          not null,
   trajectories_sampled bigint           not null,
   tokens_sampled       bigint           not null,
+  units_accepted       bigint           not null,
   tokens_trained       bigint           not null,
   sequences_trained    bigint           not null,
   next_random          bigint           not null,
@@ -114,6 +115,9 @@ create table batch (
 
 create index batch_open on batch (run_key, number) where state in ('BOUND', 'APPLIED');
 
+-- Void batches are rare; recovery looks which of their numbers are to be bound anew.
+create index batch_void on batch (run_key, number) where state = 'VOID';
+
 create table batch_use (
   run_key     bigint           not null,
   number      bigint           not null,
@@ -145,6 +149,8 @@ create table policy_version (
   parent        bigint      not null,
   learner_epoch bigint      not null,
   batches_bound bigint      not null,
+  -- Last batch that the lineage shares with the live one.
+  ancestor      bigint      not null,
   base          boolean     not null,
   deleted       boolean     not null,
   primary key (run_key, version)
@@ -158,6 +164,9 @@ create table stratum (
   wrong_count double precision not null,
   -- The next task number, by purpose.
   next_index text             not null,
+  round_groups integer        not null,
+  -- Tasks that nobody solved, kept for rationalization.
+  failed     text             not null,
   primary key (run_key, source, stratum)
 );
 
@@ -170,6 +179,7 @@ create table evaluation (
   finished      boolean not null,
   handled       integer not null,
   elapsed_nanos bigint  not null,
+  abandoned     boolean not null,
   -- One a stratum: source:stratum:right:answered.
   results       text    not null,
   primary key (run_key, version, confirmation, set_number)

@@ -1,17 +1,14 @@
-package io.gradus.coordinator.run;
+package io.gradus.core.run;
 
 import io.gradus.core.ledger.RunImage;
-import io.gradus.core.run.Decision;
-import io.gradus.core.run.Input;
-import io.gradus.core.run.MonotonicTime;
-import io.gradus.core.run.RunPlan;
-import io.gradus.core.run.RunView;
 
-/// What the entity needs of the decider of its run.
+/// What decides about one run, as its shell sees it. Called by one thread at a time.
 public interface Decider {
 
+  /// What follows from an input.
   Decision decide(Input input, MonotonicTime now);
 
+  /// Where the run stands; changes nothing.
   RunView view(MonotonicTime now);
 
   /// Makes deciders from what the ledger has.

@@ -1,0 +1,248 @@
+package io.gradus.core.batch;
+
+import io.gradus.core.group.GroupId;
+import io.gradus.core.ledger.BatchRow;
+import io.gradus.core.ledger.UseRow;
+import io.gradus.core.policy.LearnerEpoch;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.NavigableMap;
+import java.util.Optional;
+import java.util.TreeMap;
+
+/// The open end of a run's one line of batches: those BOUND or APPLIED, which a learner may ask for
+/// (again). Everything before it is settled.
+///
+/// ```
+///  1 … settled │ APPLIED … APPLIED │ BOUND … BOUND │ (next number)
+///              └── applied up to ──┘               └ bound
+/// ```
+///
+/// A poisonous batch is VOID and leaves a gap, which is bound anew before anything else.
+public final class BatchLine {
+
+  private record Open(BatchRow row, List<Use> uses) {}
+
+  private final TreeMap<Long, Open> open = new TreeMap<>();
+
+  private record Gap(long number, int bindings) {}
+
+  private Optional<Gap> gap = Optional.empty();
+  private long bound;
+
+  /// @param bound numbers bound so far
+  /// @param rows open batches
+  /// @param useRows their uses, in order
+  /// @param voidBindings bindings of the numbers that have none but void ones
+  public BatchLine(
+      long bound,
+      List<BatchRow> rows,
+      List<UseRow> useRows,
+      Map<BatchNumber, Integer> voidBindings) {
+    this.bound = bound;
+    if (voidBindings.size() > 1) {
+      throw new IllegalArgumentException(
+          "more than one number is to be bound anew: " + voidBindings.keySet());
+    }
+    voidBindings.forEach(
+        (number, bindings) -> gap = Optional.of(new Gap(number.value(), bindings)));
+    Map<Long, List<Use>> uses = new TreeMap<>();
+    useRows.forEach(
+        use -> uses.computeIfAbsent(use.batch().value(), _ -> new ArrayList<>()).add(use.use()));
+    rows.forEach(row ->
+        open.put(
+            row.number().value(),
+            new Open(row, List.copyOf(uses.getOrDefault(row.number().value(), List.of())))));
+  }
+
+  /// Numbers bound: the last one is this.
+  public long bound() {
+    return bound;
+  }
+
+  /// Every batch up to this one is settled.
+  public long settled() {
+    return Math.min(open.isEmpty() ? bound : open.firstKey() - 1, beforeGap());
+  }
+
+  private long beforeGap() {
+    return gap.map(there -> there.number - 1).orElse(Long.MAX_VALUE);
+  }
+
+  /// Every batch up to this one is applied by the live learner, or settled.
+  public long applied() {
+    long beforeBound =
+        open.values().stream()
+            .filter(batch -> batch.row.state() == BatchState.BOUND)
+            .map(batch -> batch.row.number().value() - 1)
+            .findFirst()
+            .orElse(bound);
+    return Math.min(beforeBound, beforeGap());
+  }
+
+  /// Open batches by number.
+  public List<BatchRow> rows() {
+    return open.values().stream().map(Open::row).toList();
+  }
+
+  /// The open batch of a number.
+  public Optional<BatchRow> find(BatchNumber number) {
+    return Optional.ofNullable(open.get(number.value())).map(Open::row);
+  }
+
+  /// Uses of an open batch, in order.
+  public List<Use> uses(BatchNumber number) {
+    Open batch = open.get(number.value());
+    return batch == null ? List.of() : batch.uses;
+  }
+
+  /// Uses of each group in open batches.
+  public NavigableMap<GroupId, Integer> openUses() {
+    var counts = new TreeMap<GroupId, Integer>();
+    open.values()
+        .forEach(batch -> batch.uses.forEach(use -> counts.merge(use.group(), 1, Integer::sum)));
+    return counts;
+  }
+
+  /// The number to be bound next.
+  public BatchNumber next() {
+    return new BatchNumber(gap.map(Gap::number).orElse(bound + 1));
+  }
+
+  /// Counts bindings of that number, from 1.
+  public int nextBinding() {
+    return gap.map(Gap::bindings).orElse(0) + 1;
+  }
+
+  /// Adds a binding of [#next].
+  public void bind(BatchRow row, List<Use> uses) {
+    if (!row.number().equals(next()) || row.binding() != nextBinding()) {
+      throw new IllegalStateException(
+          "batch %d, binding %d is not the next one, which is batch %d, binding %d"
+              .formatted(row.number().value(), row.binding(), next().value(), nextBinding()));
+    }
+    open.put(row.number().value(), new Open(row, List.copyOf(uses)));
+    if (gap.isEmpty()) {
+      bound = row.number().value();
+    }
+    gap = Optional.empty();
+  }
+
+  /// Replaces the row of an open batch.
+  public void put(BatchRow row) {
+    Open batch = open.get(row.number().value());
+    if (batch == null) {
+      throw new IllegalStateException("batch %d is not open".formatted(row.number().value()));
+    }
+    open.put(row.number().value(), new Open(row, batch.uses));
+  }
+
+  /// Takes a poisonous batch out; its number is bound anew.
+  public List<Use> poison(BatchNumber number) {
+    Open batch = removed(number);
+    gap = Optional.of(new Gap(number.value(), batch.row.binding()));
+    return batch.uses;
+  }
+
+  /// Takes a batch out that is settled, or void because the run is over.
+  public List<Use> close(BatchNumber number) {
+    return removed(number).uses;
+  }
+
+  private Open removed(BatchNumber number) {
+    Open batch = open.remove(number.value());
+    if (batch == null) {
+      throw new IllegalStateException("batch %d is not open".formatted(number.value()));
+    }
+    return batch;
+  }
+
+  /// The row of a batch that was applied.
+  public static BatchRow applied(
+      BatchRow row, LearnerEpoch epoch, int steps, int skippedSteps, long completionTokens) {
+    return with(
+        row, BatchState.APPLIED, "", completionTokens, Optional.of(epoch), steps, skippedSteps);
+  }
+
+  /// The row of a batch that is to be applied again.
+  public static BatchRow boundAgain(BatchRow row) {
+    return with(row, BatchState.BOUND, "", row.completionTokens(), Optional.empty(), 0, 0);
+  }
+
+  /// The row of a batch that no rollback can reach.
+  public static BatchRow settled(BatchRow row) {
+    return with(
+        row,
+        BatchState.SETTLED,
+        "",
+        row.completionTokens(),
+        row.appliedBy(),
+        row.steps(),
+        row.skippedSteps());
+  }
+
+  /// The row of a batch that is given up.
+  public static BatchRow voided(BatchRow row, String reason) {
+    return with(
+        row,
+        BatchState.VOID,
+        reason,
+        row.completionTokens(),
+        row.appliedBy(),
+        row.steps(),
+        row.skippedSteps());
+  }
+
+  /// The row of a batch that failed in one more learner session.
+  public static BatchRow failed(BatchRow row) {
+    return new BatchRow(
+        row.number(),
+        row.binding(),
+        row.state(),
+        row.reason(),
+        row.gold(),
+        row.digest(),
+        row.completionTokens(),
+        row.groups(),
+        row.round(),
+        row.indexInRound(),
+        row.batchesInRound(),
+        row.restartFromBase(),
+        row.publish(),
+        row.durable(),
+        row.failures() + 1,
+        row.appliedBy(),
+        row.steps(),
+        row.skippedSteps());
+  }
+
+  private static BatchRow with(
+      BatchRow row,
+      BatchState state,
+      String reason,
+      long completionTokens,
+      Optional<LearnerEpoch> appliedBy,
+      int steps,
+      int skippedSteps) {
+    return new BatchRow(
+        row.number(),
+        row.binding(),
+        state,
+        reason,
+        row.gold(),
+        row.digest(),
+        completionTokens,
+        row.groups(),
+        row.round(),
+        row.indexInRound(),
+        row.batchesInRound(),
+        row.restartFromBase(),
+        row.publish(),
+        row.durable(),
+        row.failures(),
+        appliedBy,
+        steps,
+        skippedSteps);
+  }
+}

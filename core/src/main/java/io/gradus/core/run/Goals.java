@@ -1,0 +1,88 @@
+package io.gradus.core.run;
+
+import io.gradus.core.ledger.EvaluationRow;
+import io.gradus.core.ledger.RunState;
+import io.gradus.core.ledger.VersionRow;
+import io.gradus.core.ledger.Write;
+import io.gradus.core.policy.PolicyVersion;
+import io.gradus.core.policy.VersionLine;
+import java.util.Optional;
+
+/// When the newest version is evaluated, what an evaluation leads to, and when the run ends.
+final class Goals {
+
+  /// Why the run is to end.
+  ///
+  /// @param last the version that it ends with; absent: the newest one
+  record Ending(RunState state, String reason, Optional<PolicyVersion> last) {}
+
+  private final Books books;
+  private final RunPlan plan;
+  private Optional<Ending> ending = Optional.empty();
+
+  Goals(Books books) {
+    this.books = books;
+    this.plan = books.plan;
+  }
+
+  /// Set once the run is to end.
+  Optional<Ending> ending() {
+    return ending;
+  }
+
+  /// The run cannot go on.
+  void fail(String reason) {
+    ending = Optional.of(new Ending(RunState.FAILED, reason, Optional.empty()));
+  }
+
+  /// Begins an evaluation of the newest version if one is due.
+  void evaluate(Turn turn) {
+    Optional<VersionRow> head = books.versions.head().filter(VersionLine::isLive);
+    if (head.isEmpty() || !books.isWarm() || books.state != RunState.RUNNING) {
+      return;
+    }
+    long batch = head.get().manifest().batchOrZero();
+    if (books.evaluations.isDue(batch, isLast(batch))) {
+      turn.write(
+          new Write.PutEvaluation(books.evaluations.start(head.get().manifest().version(), batch)));
+    }
+  }
+
+  private boolean isLast(long batch) {
+    return plan.stop().batches().filter(last -> last == batch).isPresent();
+  }
+
+  /// An evaluation is finished: the target may be reached, or a candidate for it found.
+  void evaluated(Turn turn, EvaluationRow row) {
+    if (plan.stop().digitsHandled().isEmpty()
+        || row.handled() < plan.stop().digitsHandled().get()) {
+      return;
+    }
+    if (!row.confirmation() && plan.evaluation().map(RunPlan.Evaluation::confirm).orElse(0) > 0) {
+      turn.write(new Write.PutEvaluation(books.evaluations.startConfirmation(row)));
+      return;
+    }
+    ending =
+        Optional.of(
+            new Ending(
+                RunState.COMPLETED,
+                "stop.digits_handled reached: %d digits are handled".formatted(row.handled()),
+                Optional.of(row.version())));
+  }
+
+  /// Ends the run where it has come to a bound.
+  void stop() {
+    if (ending.isPresent()) {
+      return;
+    }
+    if (plan.stop().wallTime().filter(most -> books.elapsed.compareTo(most) >= 0).isPresent()) {
+      ending =
+          Optional.of(new Ending(RunState.STOPPED, "stop.wall_time reached", Optional.empty()));
+      return;
+    }
+    Optional<Long> published = books.publishedBatch();
+    if (published.filter(this::isLast).isPresent() && books.evaluations.version().isEmpty()) {
+      ending = Optional.of(new Ending(RunState.STOPPED, "stop.batches reached", Optional.empty()));
+    }
+  }
+}

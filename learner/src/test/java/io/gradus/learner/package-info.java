@@ -1,0 +1,4 @@
+@NullMarked
+package io.gradus.learner;
+
+import org.jspecify.annotations.NullMarked;
