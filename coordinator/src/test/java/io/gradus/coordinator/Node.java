@@ -28,6 +28,7 @@ import io.grpc.protobuf.StatusProto;
 import io.grpc.stub.StreamObserver;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Clock;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -55,7 +56,9 @@ public final class Node implements AutoCloseable {
         Coordinator.start(
             CoordinatorConfig.embedded(
                 directory.resolve("ledger.db"), directory.resolve("checkpoints"), name),
-            (plan, image, _) -> new TinyDecider(plan, image));
+            (plan, image, _) -> new TinyDecider(plan, image),
+            Clock.systemUTC(),
+            System::nanoTime);
     return new Node(coordinator, InProcessChannelBuilder.forName(name).build());
   }
 

@@ -208,7 +208,7 @@ class OnTheWireTest {
   }
 
   private static VersionRow version() {
-    return new VersionRow(manifest(), new PolicyVersion(8), EPOCH, 14, true, false);
+    return new VersionRow(manifest(), new PolicyVersion(8), EPOCH, 14, 12, true, false);
   }
 
   private static BatchRow batch(Optional<GoldRange> gold) {
@@ -247,6 +247,7 @@ class OnTheWireTest {
             1,
             56,
             600,
+            48,
             500,
             40,
             -12,
@@ -269,6 +270,7 @@ class OnTheWireTest {
                 true,
                 6,
                 Duration.ofMillis(5),
+                false,
                 List.of(new StratumResult(0, 1, 99, 100)))),
         Optional.of(version()),
         Optional.empty(),

@@ -32,6 +32,7 @@ import io.gradus.core.policy.LearnerId;
 import io.gradus.core.policy.Lineage;
 import io.gradus.core.policy.Manifest;
 import io.gradus.core.policy.PolicyVersion;
+import io.gradus.core.run.Decider;
 import io.gradus.core.run.Decision;
 import io.gradus.core.run.Effect;
 import io.gradus.core.run.Input;
