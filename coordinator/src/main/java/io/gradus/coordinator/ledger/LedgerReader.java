@@ -89,7 +89,19 @@ public final class LedgerReader {
   public <T> Optional<T> scan(String runId, Runnable onRow, Function<RunScan, T> body) {
     return readers.inTransaction(
         SNAPSHOT,
-        handle -> findRun(handle, runId).map(run -> body.apply(new RunScan(handle, run, onRow))));
+        handle ->
+            handle
+                .createQuery("select run_key from run where run_id = ?")
+                .bind(0, runId)
+                .map((row, _) -> new RunKey(runId, row.getLong(1)))
+                .findOne()
+                .map(key -> body.apply(new RunScan(handle, key, onRow))));
+  }
+
+  /// Ids of all runs, oldest first.
+  public List<String> runIds() {
+    return readers.withHandle(handle ->
+        handle.createQuery("select run_id from run order by run_key").mapTo(String.class).list());
   }
 
   static RunImage image(Handle handle, StoredRun run) {

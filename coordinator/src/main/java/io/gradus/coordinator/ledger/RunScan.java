@@ -35,17 +35,30 @@ public final class RunScan {
   private static final int FETCH_ROWS = 512;
 
   private final Handle handle;
-  private final StoredRun run;
+  private final RunKey key;
+  private final Scanned<StoredRun> run;
   private final Runnable onRow;
 
-  RunScan(Handle handle, StoredRun run, Runnable onRow) {
+  RunScan(Handle handle, RunKey key, Runnable onRow) {
     this.handle = handle;
-    this.run = run;
+    this.key = key;
+    this.run = find(handle, key);
     this.onRow = onRow;
   }
 
-  /// The run without its rows.
-  public StoredRun run() {
+  private static Scanned<StoredRun> find(Handle handle, RunKey key) {
+    return handle
+        .createQuery(
+            "select r.*, s.spec from run r join run_spec s on s.run_key = r.run_key"
+                + " where r.run_key = ?")
+        .bind(0, key.value())
+        .map((row, _) -> scanned(() -> RowReader.storedRun(row)))
+        .findOne()
+        .orElseGet(Scanned.Absent::new);
+  }
+
+  /// The run without its rows; absent where its spec is missing.
+  public Scanned<StoredRun> run() {
     return run;
   }
 
@@ -352,7 +365,7 @@ public final class RunScan {
   private <K extends Comparable<K>, T> Cursor<K, T> cursor(
       String query, Read<Entry<K, T>> reader, Object... arguments) {
     Query statement = handle.createQuery(query).setFetchSize(FETCH_ROWS);
-    statement.bind(0, run.key().value());
+    statement.bind(0, key.value());
     for (int index = 0; index < arguments.length; index++) {
       statement.bind(index + 1, arguments[index]);
     }
@@ -383,7 +396,7 @@ public final class RunScan {
       throw new LedgerException(
           Kind.DAMAGED,
           "the %s of run %s cannot be read to the end: %s"
-              .formatted(what, run.key().runId(), CommitLoop.Failures.rootMessage(failure)),
+              .formatted(what, key.runId(), CommitLoop.Failures.rootMessage(failure)),
           failure);
     }
   }
