@@ -33,17 +33,18 @@ final class GradusCommand {
   private GradusCommand() {}
 
   /// Runs `args` and gives the exit status.
-  static int execute(Console console, String... args) {
+  static int execute(Console console, Interrupts interrupts, String... args) {
     var out = new PrintWriter(console.out(), true, StandardCharsets.UTF_8);
     var err = new PrintWriter(console.err(), true, StandardCharsets.UTF_8);
-    return commandLine(console).setOut(out).setErr(err).execute(args);
+    return commandLine(console, interrupts).setOut(out).setErr(err).execute(args);
   }
 
-  private static CommandLine commandLine(Console console) {
+  private static CommandLine commandLine(Console console, Interrupts interrupts) {
     var ledger = new CommandLine(new LedgerCommand());
     var checkpoint = new CommandLine(new CheckpointCommand());
     checkpoint.addSubcommand(new CheckpointVerifyCommand(console));
     return new CommandLine(new GradusCommand())
+        .addSubcommand(new RunCommand(console, interrupts))
         .addSubcommand("ledger", ledger)
         .addSubcommand("checkpoint", checkpoint)
         .addSubcommand(new DoctorCommand(console))

@@ -8,6 +8,6 @@ public final class Main {
   /// Runs the command line `args` and ends the process with its status.
   public static void main(String[] args) {
     var console = Console.of(System.out, System.err, System.getenv());
-    System.exit(GradusCommand.execute(console, args));
+    System.exit(GradusCommand.execute(console, Interrupts.ofProcess(), args));
   }
 }

@@ -24,6 +24,10 @@ final class CommandLines {
   }
 
   static Result gradus(String... arguments) {
+    return gradus(new Interrupts(_ -> {}, () -> {}), arguments);
+  }
+
+  static Result gradus(Interrupts interrupts, String... arguments) {
     var out = new ByteArrayOutputStream();
     var err = new ByteArrayOutputStream();
     var console =
@@ -34,7 +38,7 @@ final class CommandLines {
             100,
             false,
             Clock.systemUTC());
-    int status = GradusCommand.execute(console, arguments);
+    int status = GradusCommand.execute(console, interrupts, arguments);
     return new Result(
         status, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
   }

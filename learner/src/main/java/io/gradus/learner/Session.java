@@ -132,14 +132,22 @@ final class Session implements AutoCloseable {
     // Whoever loaded these weights before may be gone with them; they become a version of this
     // session, so that every observer sees versions rise.
     publish(true);
-    settle();
+    if (plan.lockstep()) {
+      settle();
+    }
     while (true) {
       long patience = stream.attend();
       switch (parts.inbox().take(patience)) {
         case Arrival.Ready(TrainingBatch batch) -> {
-          stream.credit();
+          if (!plan.lockstep()) {
+            stream.credit();
+          }
           if (!work(batch)) {
             return Outcome.AGAIN;
+          }
+          if (plan.lockstep()) {
+            // After the report was acknowledged: the run sees the two in one order, always.
+            stream.credit();
           }
         }
         case Arrival.Refused(long batch, ByteString sha256, String why) -> {

@@ -11,7 +11,11 @@ import io.gradus.core.group.PayloadDigest;
 import io.gradus.core.task.Addition;
 import io.gradus.core.task.ArithmeticFormat;
 import io.gradus.core.task.Problem;
-import io.gradus.learner.FakeRun.FakeBatch;
+import io.gradus.learner.batch.BatchAssembly;
+import io.gradus.learner.batch.BatchReader;
+import io.gradus.learner.batch.RefusedBatchException;
+import io.gradus.learner.batch.TrainingBatch;
+import io.gradus.learner.objective.Objective;
 import io.gradus.learner.v1.BatchHeader;
 import io.gradus.learner.v1.BatchSource;
 import io.gradus.learner.v1.GoldRange;
@@ -29,14 +33,16 @@ import java.nio.ByteOrder;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.UnaryOperator;
 
 /// Makes batches as a coordinator would send them.
-final class Batches {
+public final class Batches {
 
-  static final CharacterVocabulary VOCABULARY = CharacterVocabulary.of("0123456789+=#!*");
+  public static final CharacterVocabulary VOCABULARY = CharacterVocabulary.of("0123456789+=#!*");
   private static final Addition ADDITION = new Addition(ArithmeticFormat.DIRECT);
 
   /// Small, so that payloads come in several parts.
@@ -44,7 +50,8 @@ final class Batches {
 
   private Batches() {}
 
-  static FakeBatch gold(long number, UnaryOperator<BatchHeader.Builder> change) {
+  /// Gold text of one and two digits.
+  public static FakeBatch gold(long number, UnaryOperator<BatchHeader.Builder> change) {
     var range =
         new io.gradus.core.batch.GoldRange(
             ADDITION.generator(), 1, 0, 7, (number - 1) * 8, 8, 1, 2);
@@ -68,7 +75,8 @@ final class Batches {
   }
 
   /// Right answers to so many problems, a group each.
-  static FakeBatch replay(long number, int groups, UnaryOperator<BatchHeader.Builder> change) {
+  public static FakeBatch replay(
+      long number, int groups, UnaryOperator<BatchHeader.Builder> change) {
     var payloads = new ArrayList<GroupPayload>();
     for (int i = 0; i < groups; i++) {
       payloads.add(group(1000 * number + i, 1 + i % 3, Verdict.VERDICT_RIGHT));
@@ -79,7 +87,7 @@ final class Batches {
   /// One use of each payload.
   ///
   /// @param member the member that each use is of, or -1
-  static FakeBatch replay(
+  public static FakeBatch replay(
       long number,
       List<GroupPayload> payloads,
       int member,
@@ -139,13 +147,26 @@ final class Batches {
     return new FakeBatch(messages);
   }
 
+  /// What a learner makes of a batch.
+  public static TrainingBatch read(FakeBatch batch, Objective objective)
+      throws RefusedBatchException {
+    var assembly = new BatchAssembly(batch.header().getBatch());
+    for (StreamBatchesResponse message : batch.messages()) {
+      Optional<BatchAssembly.Assembled> whole = assembly.accept(message);
+      if (whole.isPresent()) {
+        return new BatchReader(FakeRun.RUN, VOCABULARY, objective).read(whole.get());
+      }
+    }
+    throw new IllegalStateException("the batch is not whole");
+  }
+
   /// A group of one.
-  static GroupPayload group(long id, int stratum, Verdict verdict) {
+  public static GroupPayload group(long id, int stratum, Verdict verdict) {
     return group(id, stratum, List.of(verdict));
   }
 
   /// A group with a member of each verdict; wrong ones answer with the first digit changed.
-  static GroupPayload group(long id, int stratum, List<Verdict> verdicts) {
+  public static GroupPayload group(long id, int stratum, List<Verdict> verdicts) {
     Problem problem = ADDITION.problem(1, GroupPurpose.TRAINING, stratum, id);
     var payload =
         GroupPayload.newBuilder()
@@ -175,6 +196,43 @@ final class Batches {
               .setReward(isRight ? 1 : 0));
     }
     return payload.build();
+  }
+
+  /// Uses of several members of one group.
+  public static FakeBatch replayMembers(long number, GroupPayload payload, List<Integer> members) {
+    byte[] data = payload.toByteArray();
+    byte[] digest = sha256(data);
+    var uses = new ArrayList<Use>();
+    var header =
+        BatchHeader.newBuilder()
+            .setBatch(number)
+            .setMinibatches(1)
+            .setEpochs(1)
+            .setSource(BatchSource.BATCH_SOURCE_REPLAY)
+            .setGroups(1)
+            .setPayloadBytes(data.length);
+    long tokens = 0;
+    for (int member : members) {
+      var group = new GroupId(payload.getGroupId());
+      uses.add(new Use(group, new LeaseId(payload.getLeaseId()), member, 0.5, 1, 0, 0));
+      tokens += carrying(payload.getTrajectories(member));
+      header.addUses(
+          io.gradus.learner.v1.Use.newBuilder()
+              .setGroupId(payload.getGroupId())
+              .setLeaseId(payload.getLeaseId())
+              .setMember(member)
+              .setProbability(0.5)
+              .setPassRate(1));
+    }
+    List<PayloadDigest> digests =
+        Collections.nCopies(members.size(), new PayloadDigest(HexFormat.of().formatHex(digest)));
+    header
+        .setCompletionTokens(tokens)
+        .setSha256(bytes(BatchDigest.ofReplay(new BatchNumber(number), uses, digests).hex()));
+    var messages = new ArrayList<StreamBatchesResponse>();
+    messages.add(message(header.build()));
+    messages.addAll(frames(number, payload.getGroupId(), data, digest));
+    return new FakeBatch(messages);
   }
 
   private static int carrying(Trajectory trajectory) {
@@ -231,7 +289,7 @@ final class Batches {
     return ByteString.copyFrom(bytes);
   }
 
-  private static ByteString floats(float[] values) {
+  public static ByteString floats(float[] values) {
     ByteBuffer bytes =
         ByteBuffer.allocate(Float.BYTES * values.length).order(ByteOrder.LITTLE_ENDIAN);
     bytes.asFloatBuffer().put(values);

@@ -6,7 +6,6 @@ import com.google.rpc.ErrorInfo;
 import io.gradus.core.batch.BatchDigest;
 import io.gradus.core.batch.BatchNumber;
 import io.gradus.core.policy.Lineage;
-import io.gradus.learner.v1.BatchHeader;
 import io.gradus.learner.v1.JoinRunRequest;
 import io.gradus.learner.v1.JoinRunResponse;
 import io.gradus.learner.v1.LearnerServiceGrpc;
@@ -25,7 +24,6 @@ import io.grpc.protobuf.StatusProto;
 import io.grpc.stub.StreamObserver;
 import java.net.URI;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
@@ -75,6 +73,7 @@ final class FakeRun extends LearnerServiceGrpc.LearnerServiceImplBase {
   private int losePublications;
   private int failCalls;
   private long stallAfter = Long.MAX_VALUE;
+  private final Map<Long, FakeBatch> oneTimeOnly = new TreeMap<>();
   private @Nullable Stream stream;
 
   /// @param batches number n at index n - 1
@@ -99,6 +98,11 @@ final class FakeRun extends LearnerServiceGrpc.LearnerServiceImplBase {
   /// The next calls fail before they have an effect.
   synchronized void failCalls(int count) {
     failCalls = count;
+  }
+
+  /// Sends another batch under a number, once.
+  synchronized void sendOnce(long number, FakeBatch batch) {
+    oneTimeOnly.put(number, batch);
   }
 
   /// Sends no batch beyond this one for now.
@@ -362,7 +366,10 @@ final class FakeRun extends LearnerServiceGrpc.LearnerServiceImplBase {
     while (current != null
         && current.credits > 0
         && current.next <= Math.min(stallAfter, batches.size())) {
-      batches.get((int) current.next - 1).messages().forEach(current.responses::onNext);
+      FakeBatch sent = oneTimeOnly.remove(current.next);
+      (sent == null ? batches.get((int) current.next - 1) : sent)
+          .messages()
+          .forEach(current.responses::onNext);
       current.next++;
       current.credits--;
     }
@@ -395,20 +402,5 @@ final class FakeRun extends LearnerServiceGrpc.LearnerServiceImplBase {
             .addDetails(
                 Any.pack(ErrorInfo.newBuilder().setReason(reason).setDomain("gradus").build()))
             .build());
-  }
-
-  /// A batch as it goes over the wire.
-  record FakeBatch(List<StreamBatchesResponse> messages) {
-
-    BatchHeader header() {
-      return messages.getFirst().getHeader();
-    }
-
-    /// The same with another header.
-    FakeBatch with(BatchHeader header) {
-      var changed = new ArrayList<>(messages);
-      changed.set(0, StreamBatchesResponse.newBuilder().setHeader(header).build());
-      return new FakeBatch(changed);
-    }
   }
 }

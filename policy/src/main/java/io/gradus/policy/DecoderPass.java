@@ -104,7 +104,7 @@ public final class DecoderPass {
       for (int l = 0; l < config.layers(); l++) {
         x = block(l, x);
       }
-      Tensor scale = FusedWeights.reciprocalRms(x, config);
+      Tensor scale = weights.reciprocalRms(x);
       finalScaleS1 = scale;
       Tensor normed = x.mul(scale);
       finalNormedSH = normed;
@@ -178,7 +178,7 @@ public final class DecoderPass {
   }
 
   private Normed normed(Tensor x) {
-    Tensor scale = FusedWeights.reciprocalRms(x, config);
+    Tensor scale = weights.reciprocalRms(x);
     return new Normed(scale, x.mul(scale));
   }
 

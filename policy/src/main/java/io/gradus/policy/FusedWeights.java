@@ -3,6 +3,7 @@ package io.gradus.policy;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarTypeOptional;
@@ -32,12 +33,18 @@ public final class FusedWeights implements AutoCloseable {
   /// Above this many tokens the table of first projections costs more than it saves.
   private static final int LARGEST_TABULATED_VOCABULARY = 1024;
 
-  private final List<Tensor> owned = new ArrayList<>();
+  private final List<Pointer> owned = new ArrayList<>();
   private final Decoder decoder;
   private final Tensor embedding;
   private final List<Layer> layers = new ArrayList<>();
   private final Tensor outputVH;
   private final Tensor outputHV;
+
+  /// Operands of every norm, made once: at these sizes an allocation counts.
+  private final Scalar two;
+
+  private final Scalar reciprocalWidth;
+  private final Tensor epsilon;
 
   /// The table of rewriting 3, if there is one.
   private final @Nullable FirstProjection firstProjection;
@@ -65,6 +72,9 @@ public final class FusedWeights implements AutoCloseable {
     ModelConfig config = decoder.config();
     Parameters weights = decoder.weights();
     try (var _ = new PointerScope()) {
+      two = own(new Scalar(2.0));
+      reciprocalWidth = own(new Scalar(1.0 / config.hiddenSize()));
+      epsilon = own(Tensor.create((float) config.rmsNormEpsilon()));
       embedding = weights.embedding();
       for (int l = 0; l < config.layers(); l++) {
         Parameters.Layer layer = weights.layer(l);
@@ -84,7 +94,7 @@ public final class FusedWeights implements AutoCloseable {
       outputVH = own(weights.outputProjection().mul(weights.finalNorm()));
       outputHV = own(outputVH.t());
       if (config.vocabSize() <= LARGEST_TABULATED_VOCABULARY) {
-        Tensor scale = own(reciprocalRms(embedding, config));
+        Tensor scale = own(reciprocalRms(embedding));
         Tensor normed = own(embedding.mul(scale));
         Tensor qkv = own(normed.mm(layers.getFirst().qkvT()));
         firstProjection = new FirstProjection(scale, normed, qkv);
@@ -123,26 +133,22 @@ public final class FusedWeights implements AutoCloseable {
   }
 
   /// `1 / sqrt(mean(x²) + epsilon)` of each row of `x`, `[rows, 1]`.
-  static Tensor reciprocalRms(Tensor x, ModelConfig config) {
-    return torch
-        .linalg_vector_norm(x, new Scalar(2.0), new long[] {-1}, true, new ScalarTypeOptional())
-        .square_()
-        .mul_(new Scalar(1.0 / config.hiddenSize()))
-        .add_(new Scalar(config.rmsNormEpsilon()))
-        .rsqrt_();
+  Tensor reciprocalRms(Tensor x) {
+    Tensor norm = torch.linalg_vector_norm(x, two, new long[] {-1}, true, new ScalarTypeOptional());
+    return epsilon.addcmul(norm, norm, reciprocalWidth).rsqrt_();
   }
 
   @Override
   public void close() {
-    for (Tensor tensor : owned.reversed()) {
-      tensor.close();
+    for (Pointer pointer : owned.reversed()) {
+      pointer.close();
     }
     owned.clear();
   }
 
-  private Tensor own(Tensor tensor) {
-    tensor.retainReference();
-    owned.add(tensor);
-    return tensor;
+  private <P extends Pointer> P own(P pointer) {
+    pointer.retainReference();
+    owned.add(pointer);
+    return pointer;
   }
 }

@@ -103,11 +103,11 @@ class LlamaGoldenTest {
   void continuesGreedilyWithTheSameTokens() {
     var requests = new ArrayList<SamplingRequest>();
     for (JsonNode one : expected.get("cases")) {
-      requests.add(new SamplingRequest(ints(one.get("prompt_ids")), new SampleKey(0, 0, 0)));
+      requests.add(new SamplingRequest(ints(one.get("prompt_ids")), new SampleKey(0, 0, 0), 24));
     }
     try (var sampler = new Sampler(decoder)) {
       List<Completion> completions =
-          sampler.sample(requests, SamplingParameters.greedy(24), () -> false);
+          sampler.sample(requests, SamplingParameters.greedy(), () -> false);
 
       for (int i = 0; i < requests.size(); i++) {
         JsonNode one = expected.get("cases").get(i);

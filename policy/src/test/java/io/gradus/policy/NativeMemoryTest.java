@@ -35,7 +35,7 @@ class NativeMemoryTest {
     for (int i = 0; i < 64; i++) {
       int[] ids = ReferenceDecoder.rows().get(i % 4);
       rows.add(TrainingRow.of(ids, 1, i % 2 == 0 ? 1 : 0.7));
-      requests.add(new SamplingRequest(new int[] {13, i % 10, 10}, new SampleKey(1, i, 0)));
+      requests.add(new SamplingRequest(new int[] {13, i % 10, 10}, new SampleKey(1, i, 0), 12));
     }
     Decoder decoder = ReferenceDecoder.decoderWithGains(config, 3);
     try (var trainer = new Trainer(decoder, OptimizerConfig.defaults(), 2);
@@ -64,7 +64,7 @@ class NativeMemoryTest {
           rows,
           leaves -> LossValue.of(leaves.logp().sum().mul(new Scalar(-1.0 / leaves.batchTokens()))),
           1e-3);
-      sampler.sample(requests, SamplingParameters.unfiltered(1, 12), () -> false);
+      sampler.sample(requests, SamplingParameters.unfiltered(1), () -> false);
     }
   }
 

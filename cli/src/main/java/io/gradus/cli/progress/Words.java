@@ -4,12 +4,12 @@ import java.time.Duration;
 import java.util.Locale;
 
 /// Numbers and times as people read them.
-final class Words {
+public final class Words {
 
   private Words() {}
 
   /// `4.2s`, `1m 05s`, `2h 03m`.
-  static String of(Duration duration) {
+  public static String of(Duration duration) {
     long seconds = duration.toSeconds();
     if (seconds < 10) {
       return String.format(Locale.ROOT, "%.1fs", duration.toMillis() / 1000.0);
@@ -24,7 +24,7 @@ final class Words {
   }
 
   /// `7.3`, `182`, `5.3k`, `1.2M`.
-  static String rate(double number) {
+  public static String rate(double number) {
     if (number < 10) {
       return String.format(Locale.ROOT, "%.1f", number);
     }
@@ -37,12 +37,12 @@ final class Words {
   }
 
   /// `24,811`.
-  static String count(long number) {
+  public static String count(long number) {
     return String.format(Locale.ROOT, "%,d", number);
   }
 
   /// A share as a whole percentage, without a sign; 100 only when it is whole, 0 only when nothing.
-  static int percent(double share) {
+  public static int percent(double share) {
     int rounded = (int) Math.round(share * 100);
     if (rounded == 100 && share < 1) {
       return 99;

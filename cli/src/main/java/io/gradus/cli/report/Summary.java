@@ -20,15 +20,13 @@ import java.util.TreeMap;
 /// @param state of the run, or `STOPPED` with a reason when only this process ended
 /// @param usage of this process
 /// @param secondsToFirstStep from the start of this process; empty when it took no step
-/// @param peakNativeBytes most native memory of tensors at once
 public record Summary(
     RunProgress progress,
     String state,
     String reason,
     long seed,
     ProcessUsage usage,
-    Optional<Duration> secondsToFirstStep,
-    long peakNativeBytes) {
+    Optional<Duration> secondsToFirstStep) {
 
   private static final ObjectMapper MAPPER =
       new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
@@ -63,7 +61,6 @@ public record Summary(
     json.put("checkpoint", progress.getCheckpoint());
     json.put("durable_checkpoint", progress.getDurableCheckpoint());
     json.put("peak_rss_bytes", usage.peakRssBytes());
-    json.put("peak_native_bytes", peakNativeBytes);
     return json;
   }
 

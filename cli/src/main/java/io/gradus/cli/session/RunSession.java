@@ -168,7 +168,8 @@ public final class RunSession {
     }
   }
 
-  static boolean isOver(RunState state) {
+  /// Whether a run in this state has ended.
+  public static boolean isOver(RunState state) {
     return switch (state) {
       case RUN_STATE_COMPLETED, RUN_STATE_STOPPED, RUN_STATE_FAILED, RUN_STATE_CANCELLED -> true;
       case RUN_STATE_RUNNING, RUN_STATE_PAUSED, RUN_STATE_UNSPECIFIED, UNRECOGNIZED -> false;

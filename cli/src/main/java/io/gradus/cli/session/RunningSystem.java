@@ -17,9 +17,6 @@ public interface RunningSystem extends AutoCloseable {
   /// What the rollout workers have spent their time on since this process began, by activity.
   Map<Activity, Duration> workerTime();
 
-  /// Most native memory that tensors held at once, in bytes; 0 when it is not known.
-  long peakNativeBytes();
-
   /// Ends learning and sampling in good order, with a durable checkpoint when there is time for it.
   void drain();
 

@@ -53,8 +53,7 @@ class ReportTest {
             "accounting_residual",
             "tokens",
             "evaluation",
-            "peak_rss_bytes",
-            "peak_native_bytes");
+            "peak_rss_bytes");
     assertThat(json.path("state").asText()).isEqualTo("COMPLETED");
     assertThat(json.path("wall_seconds").asDouble()).isEqualTo(81.25);
     assertThat(json.path("cpu_seconds").asDouble()).isEqualTo(140.5);
@@ -79,7 +78,7 @@ class ReportTest {
 
   @Test
   void tellsOfNoFirstStepWhenThereWasNone() {
-    var summary = new Summary(progress(0), "FAILED", "why", 1, USAGE, Optional.empty(), 0).json();
+    var summary = new Summary(progress(0), "FAILED", "why", 1, USAGE, Optional.empty()).json();
 
     assertThat(summary.get("seconds_to_first_step").isNull()).isTrue();
   }
@@ -193,8 +192,7 @@ class ReportTest {
         "10 digits handled",
         1,
         USAGE,
-        Optional.of(java.time.Duration.ofMillis(3100)),
-        64L << 20);
+        Optional.of(java.time.Duration.ofMillis(3100)));
   }
 
   /// A run that learns a digit every ten seconds.

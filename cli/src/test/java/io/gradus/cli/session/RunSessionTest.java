@@ -229,11 +229,6 @@ class RunSessionTest {
     }
 
     @Override
-    public long peakNativeBytes() {
-      return 0;
-    }
-
-    @Override
     public void drain() {
       isDrained = true;
     }

@@ -21,7 +21,7 @@ public final class LinkException extends Exception {
   private final String reason;
 
   LinkException(String what, Throwable failure) {
-    super(what + ": " + Status.fromThrowable(failure).getDescription(), failure);
+    super(what + ": " + textOf(failure), failure);
     status = Status.fromThrowable(failure);
     reason = reasonOf(failure);
   }
@@ -41,6 +41,14 @@ public final class LinkException extends Exception {
 
   public boolean isRunEnded() {
     return reason.equals(RUN_ENDED);
+  }
+
+  private static String textOf(Throwable failure) {
+    Status status = Status.fromThrowable(failure);
+    String reason = reasonOf(failure);
+    String description = status.getDescription();
+    return (reason.isEmpty() ? status.getCode().name() : reason)
+        + (description == null ? "" : ", " + description);
   }
 
   static String reasonOf(Throwable failure) {

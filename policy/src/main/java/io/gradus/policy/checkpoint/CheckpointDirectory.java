@@ -7,7 +7,6 @@ import java.io.IOException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -31,7 +30,7 @@ public final class CheckpointDirectory {
 
   private CheckpointDirectory() {}
 
-  /// Writes one file of a checkpoint.
+  /// Writes one file of a checkpoint, which syncs all of its files together.
   @FunctionalInterface
   public interface FileWriter {
     void write(Path file) throws IOException;
@@ -74,8 +73,7 @@ public final class CheckpointDirectory {
     }
     CheckpointManifest complete = manifest.withFiles(files);
     complete.write(temporary);
-    Files.move(temporary, directory, StandardCopyOption.ATOMIC_MOVE);
-    SyncedFiles.syncDirectory(parent);
+    SyncedFiles.publish(temporary, filesIn(temporary), directory);
     return complete;
   }
 
@@ -100,7 +98,22 @@ public final class CheckpointDirectory {
   private static void compareWithManifest(Path directory, List<Problem> problems)
       throws IOException {
     CheckpointManifest manifest = CheckpointManifest.read(directory);
-    for (Map.Entry<String, FileDigest> entry : manifest.files().entrySet()) {
+    problems.addAll(compare(directory, manifest.files()));
+    for (Path file : filesIn(directory)) {
+      String name = file.getFileName().toString();
+      if (!name.equals(CheckpointManifest.NAME) && !manifest.files().containsKey(name)) {
+        problems.add(new Problem(name, "is not in the manifest"));
+      }
+    }
+  }
+
+  /// How files of `directory` differ from what was announced of them; an empty list if they do not.
+  ///
+  /// @param announced sizes and digests by file name; other files are not looked at
+  public static List<Problem> compare(Path directory, Map<String, FileDigest> announced)
+      throws IOException {
+    var problems = new ArrayList<Problem>();
+    for (Map.Entry<String, FileDigest> entry : announced.entrySet()) {
       String name = entry.getKey();
       FileDigest expected = entry.getValue();
       if (!Path.of(name).getFileName().toString().equals(name)) {
@@ -119,12 +132,7 @@ public final class CheckpointDirectory {
         problems.add(new Problem(name, "its SHA-256 is not the one that was written"));
       }
     }
-    for (Path file : filesIn(directory)) {
-      String name = file.getFileName().toString();
-      if (!name.equals(CheckpointManifest.NAME) && !manifest.files().containsKey(name)) {
-        problems.add(new Problem(name, "is not in the manifest"));
-      }
-    }
+    return List.copyOf(problems);
   }
 
   private static void compareWithConfig(Path directory, ModelConfig config, List<Problem> problems)

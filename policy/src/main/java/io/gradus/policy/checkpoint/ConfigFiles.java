@@ -26,7 +26,9 @@ import java.util.Map;
 /// it, so whoever runs such a checkpoint there passes position ids.
 public final class ConfigFiles {
 
-  static final String CONFIG = "config.json";
+  /// Shape of the model.
+  public static final String CONFIG = "config.json";
+
   static final String GENERATION_CONFIG = "generation_config.json";
   static final String TOKENIZER = "tokenizer.json";
   static final String TOKENIZER_CONFIG = "tokenizer_config.json";
@@ -63,7 +65,7 @@ public final class ConfigFiles {
     }
   }
 
-  /// Writes the four files into `directory`.
+  /// Writes the four files into `directory`, without syncing them.
   public static void write(Path directory, ModelConfig config) throws IOException {
     CharacterVocabulary vocabulary = config.vocabulary();
     ObjectNode json = Json.PRETTY.createObjectNode();

@@ -11,7 +11,7 @@ import java.util.HexFormat;
 /// SHA-256 in lower-case hexadecimal.
 final class Digests {
 
-  private static final int CHUNK_BYTES = 1 << 20;
+  private static final int CHUNK_BYTES = 1 << 16;
 
   private Digests() {}
 

@@ -140,7 +140,8 @@ public final class Safetensors implements AutoCloseable {
     arena.close();
   }
 
-  /// Writes fp32 and int64 tensors to `file`, syncs it, and only then gives it its name.
+  /// Writes fp32 and int64 tensors to `file`. It is not synced: a checkpoint syncs its files
+  /// together.
   public static void write(Path file, Map<String, Tensor> tensors, Map<String, String> metadata)
       throws IOException {
     ObjectNode header = Json.MAPPER.createObjectNode();

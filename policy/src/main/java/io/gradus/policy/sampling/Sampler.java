@@ -8,10 +8,10 @@ import io.gradus.policy.PackedRows;
 import io.gradus.policy.nativememory.NativeMemory;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeMap;
 import java.util.concurrent.CancellationException;
 import java.util.function.BooleanSupplier;
 import org.bytedeco.javacpp.FloatPointer;
@@ -25,11 +25,11 @@ import org.jspecify.annotations.Nullable;
 
 /// Samples completions from a decoder that it borrows, on the one platform thread that calls it.
 ///
-/// Requests are batched by prompt length, a prompt that several requests share is run once,
-/// finished rows leave the batch, and noise comes from each request's key: what a request gets does
-/// not depend on the others, up to the rounding of matrix products of another size. Tokens are
-/// drawn by the Gumbel-max rule: the argmax of `logit / temperature − ln(−ln u)` has the softmax
-/// distribution.
+/// Requests of like prompt length are decoded together, a prompt that several requests share is run
+/// once, finished rows leave the batch, and noise comes from each request's key: what a request
+/// gets does not depend on the others, up to the rounding of matrix products of another size.
+/// Tokens are drawn by the Gumbel-max rule: the argmax of `logit / temperature − ln(−ln u)` has the
+/// softmax distribution.
 public final class Sampler implements AutoCloseable {
 
   /// Rows beyond this do not fit the caches of a core and slow each other down.
@@ -59,24 +59,25 @@ public final class Sampler implements AutoCloseable {
   public List<Completion> sample(
       List<SamplingRequest> requests, SamplingParameters parameters, BooleanSupplier aborted) {
     NativeMemory.prepareThread();
-    var byLength = new TreeMap<Integer, List<Integer>>();
-    for (int i = 0; i < requests.size(); i++) {
+    var byLength = new Integer[requests.size()];
+    for (int i = 0; i < byLength.length; i++) {
+      byLength[i] = i;
       int length = requests.get(i).promptIds().length;
-      if (length + parameters.maxTokens() > config.maxPositions()) {
+      int limit = requests.get(i).maxTokens();
+      if (length + limit > config.maxPositions()) {
         throw new IllegalArgumentException(
             "a prompt of %d tokens and a completion of up to %d do not fit %d positions"
-                .formatted(length, parameters.maxTokens(), config.maxPositions()));
+                .formatted(length, limit, config.maxPositions()));
       }
-      byLength.computeIfAbsent(length, _ -> new ArrayList<>()).add(i);
     }
+    Arrays.sort(byLength, Comparator.comparingInt(i -> requests.get(i).promptIds().length));
     var completions = new Completion[requests.size()];
     FusedWeights weights = weights();
-    for (List<Integer> alike : byLength.values()) {
-      for (int start = 0; start < alike.size(); start += maxRows) {
-        List<Integer> chunk = alike.subList(start, Math.min(alike.size(), start + maxRows));
-        try (var batch = new Batch(weights, requests, chunk, parameters)) {
-          batch.run(aborted, completions);
-        }
+    for (int start = 0; start < byLength.length; start += maxRows) {
+      List<Integer> chunk =
+          List.of(byLength).subList(start, Math.min(byLength.length, start + maxRows));
+      try (var batch = new Batch(weights, requests, chunk, parameters)) {
+        batch.run(aborted, completions);
       }
     }
     return List.of(completions);
@@ -106,6 +107,7 @@ public final class Sampler implements AutoCloseable {
   private static final class Row {
     private final int request;
     private final long key;
+    private final int promptLength;
     private final int[] ids;
     private final float[] logprobs;
     private final float[] filteredLogprobs;
@@ -113,17 +115,19 @@ public final class Sampler implements AutoCloseable {
     private int position;
     private boolean finished;
 
-    Row(int request, long key, int position, SamplingParameters parameters) {
-      this.request = request;
-      this.key = key;
+    Row(int index, SamplingRequest request, int position, boolean isFiltered) {
+      this.request = index;
+      key = request.key().row();
+      promptLength = request.promptIds().length;
+      int limit = request.maxTokens();
       this.position = position;
-      ids = new int[parameters.maxTokens()];
-      logprobs = new float[parameters.maxTokens()];
-      filteredLogprobs = new float[parameters.isFiltered() ? parameters.maxTokens() : 0];
+      ids = new int[limit];
+      logprobs = new float[limit];
+      filteredLogprobs = new float[isFiltered ? limit : 0];
     }
   }
 
-  /// Rows of one prompt length, decoded in step.
+  /// Rows that are decoded in step, those of shorter prompts first.
   private final class Batch implements AutoCloseable {
     private final SamplingParameters parameters;
     private final TokenFilter filter;
@@ -158,7 +162,7 @@ public final class Sampler implements AutoCloseable {
         for (int t = 0; t < prompt.length; t++) {
           position = PackedRows.nextPosition(config, prompt[t], position, t);
         }
-        rows.add(new Row(chunk.get(i), request.key().row(), position, parameters));
+        rows.add(new Row(chunk.get(i), request, position, parameters.isFiltered()));
       }
     }
 
@@ -187,7 +191,8 @@ public final class Sampler implements AutoCloseable {
         Row row = rows.get(i);
         int id = row.ids[row.count - 1];
         if (!row.finished) {
-          row.position = PackedRows.nextPosition(config, id, row.position, decoding.length());
+          row.position =
+              PackedRows.nextPosition(config, id, row.position, row.promptLength + row.count - 1);
         }
         ids[i] = id;
         positions[i] = row.position;
@@ -226,7 +231,7 @@ public final class Sampler implements AutoCloseable {
           row.filteredLogprobs[token] = chosenFiltered[i];
         }
         row.count = token + 1;
-        row.finished = ids[i] == eos || row.count == parameters.maxTokens();
+        row.finished = ids[i] == eos || row.count == row.ids.length;
       }
     }
 

@@ -6,22 +6,16 @@ package io.gradus.policy.sampling;
 /// transformers, each to what the one before left.
 ///
 /// @param temperature divisor of the logits; 0 takes the most probable token
-/// @param maxTokens bound of a completion, EOS included
 /// @param topK keep the k most probable tokens; 0 keeps all
 /// @param topP keep the most probable tokens that together reach this mass; 1 keeps all
 /// @param minP keep tokens at least this fraction as probable as the most probable; 0 keeps all
-public record SamplingParameters(
-    double temperature, int maxTokens, int topK, double topP, double minP) {
+public record SamplingParameters(double temperature, int topK, double topP, double minP) {
 
   public SamplingParameters {
     if (!(temperature >= 0 && temperature <= 100)) {
       throw new IllegalArgumentException(
           "temperature is %s but must be in [0, 100]; 0 is greedy, the usual value is 1"
               .formatted(temperature));
-    }
-    if (maxTokens < 1) {
-      throw new IllegalArgumentException(
-          "max_tokens is %d but must be at least 1".formatted(maxTokens));
     }
     if (topK < 0) {
       throw new IllegalArgumentException(
@@ -38,13 +32,13 @@ public record SamplingParameters(
   }
 
   /// Draws from the whole distribution at `temperature`.
-  public static SamplingParameters unfiltered(double temperature, int maxTokens) {
-    return new SamplingParameters(temperature, maxTokens, 0, 1, 0);
+  public static SamplingParameters unfiltered(double temperature) {
+    return new SamplingParameters(temperature, 0, 1, 0);
   }
 
   /// Takes the most probable token each time.
-  public static SamplingParameters greedy(int maxTokens) {
-    return unfiltered(0, maxTokens);
+  public static SamplingParameters greedy() {
+    return unfiltered(0);
   }
 
   public boolean isGreedy() {

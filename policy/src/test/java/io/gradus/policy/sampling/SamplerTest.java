@@ -47,7 +47,7 @@ class SamplerTest {
     try (Decoder other = ReferenceDecoder.decoderWithGains(config, 12);
         var sampler = new Sampler(other)) {
       var reference = new ReferenceDecoder(other);
-      var parameters = SamplingParameters.unfiltered(0.8, MAX_TOKENS);
+      var parameters = SamplingParameters.unfiltered(0.8);
       List<SamplingRequest> requests = requests();
 
       List<Completion> completions = sampler.sample(requests, parameters, () -> false);
@@ -80,7 +80,7 @@ class SamplerTest {
   @Test
   void givesARequestTheSameTokensWhateverIsSampledBesideIt() {
     List<SamplingRequest> requests = requests();
-    var parameters = SamplingParameters.unfiltered(1, MAX_TOKENS);
+    var parameters = SamplingParameters.unfiltered(1);
     try (var sampler = new Sampler(decoder);
         var narrow = new Sampler(decoder, 3)) {
       List<int[]> together = ids(sampler.sample(requests, parameters, () -> false));
@@ -109,11 +109,11 @@ class SamplerTest {
       var requests = new ArrayList<SamplingRequest>();
       for (int member = 0; member < 16; member++) {
         requests.add(
-            new SamplingRequest(new int[] {13, 1, 10, 2, 11}, new SampleKey(1, 7, member)));
+            new SamplingRequest(new int[] {13, 1, 10, 2, 11}, new SampleKey(1, 7, member), 12));
       }
 
       List<int[]> found =
-          ids(sampler.sample(requests, SamplingParameters.unfiltered(4, 12), () -> false));
+          ids(sampler.sample(requests, SamplingParameters.unfiltered(4), () -> false));
 
       assertThat(found.stream().map(Arrays::toString).distinct().count()).isGreaterThan(12);
     }
@@ -126,12 +126,12 @@ class SamplerTest {
     int draws = 20_000;
     var requests = new ArrayList<SamplingRequest>();
     for (int i = 0; i < draws; i++) {
-      requests.add(new SamplingRequest(prompt, new SampleKey(3, i / 8, i % 8)));
+      requests.add(new SamplingRequest(prompt, new SampleKey(3, i / 8, i % 8), 1));
     }
     var counts = new int[logprobs.length];
     try (var sampler = new Sampler(decoder)) {
       for (Completion completion :
-          sampler.sample(requests, SamplingParameters.unfiltered(1.5, 1), () -> false)) {
+          sampler.sample(requests, SamplingParameters.unfiltered(1.5), () -> false)) {
         counts[completion.tokenIds()[0]]++;
       }
     }
@@ -149,7 +149,7 @@ class SamplerTest {
   void endsAtEosOrAtTheLimit() {
     try (var sampler = new Sampler(decoder)) {
       List<Completion> completions =
-          sampler.sample(requests(), SamplingParameters.unfiltered(4, 6), () -> false);
+          sampler.sample(requests(6), SamplingParameters.unfiltered(4), () -> false);
 
       int eos = decoder.config().vocabulary().eos();
       for (Completion completion : completions) {
@@ -167,6 +167,27 @@ class SamplerTest {
   }
 
   @Test
+  void givesEachRequestItsOwnLimit() {
+    List<SamplingRequest> requests = new ArrayList<>();
+    for (SamplingRequest request : requests()) {
+      int limit = 1 + requests.size() % 7;
+      requests.add(new SamplingRequest(request.promptIds(), request.key(), limit));
+    }
+    try (var sampler = new Sampler(decoder)) {
+      List<int[]> whole =
+          ids(sampler.sample(requests(), SamplingParameters.unfiltered(1), () -> false));
+
+      List<int[]> limited =
+          ids(sampler.sample(requests, SamplingParameters.unfiltered(1), () -> false));
+
+      for (int i = 0; i < requests.size(); i++) {
+        int length = Math.min(requests.get(i).maxTokens(), whole.get(i).length);
+        assertThat(limited.get(i)).isEqualTo(Arrays.copyOf(whole.get(i), length));
+      }
+    }
+  }
+
+  @Test
   void takesTheMostProbableTokenWhenGreedy() {
     try (var sampler = new Sampler(decoder)) {
       var reference = new ReferenceDecoder(decoder);
@@ -174,8 +195,8 @@ class SamplerTest {
       int[] ids =
           sampler
               .sample(
-                  List.of(new SamplingRequest(prompt, new SampleKey(1, 1, 1))),
-                  SamplingParameters.greedy(10),
+                  List.of(new SamplingRequest(prompt, new SampleKey(1, 1, 1), 10)),
+                  SamplingParameters.greedy(),
                   () -> false)
               .getFirst()
               .tokenIds();
@@ -195,7 +216,7 @@ class SamplerTest {
     try (var sampler = new Sampler(decoder);
         Decoder other = ReferenceDecoder.decoderWithGains(decoder.config(), 99);
         var fresh = new Sampler(other)) {
-      var parameters = SamplingParameters.unfiltered(1, 12);
+      var parameters = SamplingParameters.unfiltered(1);
       List<int[]> before = ids(sampler.sample(requests(), parameters, () -> false));
 
       decoder.copyFrom(other);
@@ -209,10 +230,10 @@ class SamplerTest {
 
   static Stream<SamplingParameters> filters() {
     return Stream.of(
-        new SamplingParameters(1, 1, 3, 1, 0),
-        new SamplingParameters(1, 1, 0, 0.6, 0),
-        new SamplingParameters(1, 1, 0, 1, 0.2),
-        new SamplingParameters(0.7, 1, 6, 0.8, 0.1));
+        new SamplingParameters(1, 3, 1, 0),
+        new SamplingParameters(1, 0, 0.6, 0),
+        new SamplingParameters(1, 0, 1, 0.2),
+        new SamplingParameters(0.7, 6, 0.8, 0.1));
   }
 
   @ParameterizedTest
@@ -225,7 +246,7 @@ class SamplerTest {
     double mass = kept.stream().mapToDouble(v -> Math.exp(logprobs[v])).sum();
     var requests = new ArrayList<SamplingRequest>();
     for (int i = 0; i < 2000; i++) {
-      requests.add(new SamplingRequest(prompt, new SampleKey(3, i, 0)));
+      requests.add(new SamplingRequest(prompt, new SampleKey(3, i, 0), 1));
     }
     try (var sampler = new Sampler(decoder)) {
       List<Completion> completions = sampler.sample(requests, parameters, () -> false);
@@ -272,9 +293,7 @@ class SamplerTest {
       assertThatExceptionOfType(CancellationException.class)
           .isThrownBy(() ->
               sampler.sample(
-                  requests(),
-                  SamplingParameters.unfiltered(1, MAX_TOKENS),
-                  () -> asked.incrementAndGet() > 3));
+                  requests(), SamplingParameters.unfiltered(1), () -> asked.incrementAndGet() > 3));
       assertThat(asked).hasValue(4);
     }
   }
@@ -283,7 +302,7 @@ class SamplerTest {
   void refusesWhatDoesNotFitTheModel() {
     try (var sampler = new Sampler(decoder)) {
       assertThatIllegalArgumentException()
-          .isThrownBy(() -> sampler.sample(requests(), SamplingParameters.greedy(60), () -> false))
+          .isThrownBy(() -> sampler.sample(requests(60), SamplingParameters.greedy(), () -> false))
           .withMessageContaining("do not fit 64 positions");
     }
   }
@@ -294,6 +313,10 @@ class SamplerTest {
 
   /// Sixty requests of three prompt lengths, some of which share a prompt.
   private static List<SamplingRequest> requests() {
+    return requests(MAX_TOKENS);
+  }
+
+  private static List<SamplingRequest> requests(int maxTokens) {
     var random = new SplittableRandom(4);
     var requests = new ArrayList<SamplingRequest>();
     for (int group = 0; group < 15; group++) {
@@ -304,7 +327,7 @@ class SamplerTest {
       prompt[digits + 1] = 10;
       prompt[2 * digits + 2] = 11;
       for (int member = 0; member < 4; member++) {
-        requests.add(new SamplingRequest(prompt, new SampleKey(5, group, member)));
+        requests.add(new SamplingRequest(prompt, new SampleKey(5, group, member), maxTokens));
       }
     }
     return requests;

@@ -36,7 +36,6 @@ class TokenFilterGoldenTest {
           var parameters =
               new SamplingParameters(
                   temperature,
-                  1,
                   filter.path("top_k").asInt(0),
                   filter.path("top_p").asDouble(1),
                   filter.path("min_p").asDouble(0));

@@ -215,6 +215,90 @@ class TrainerTest {
   }
 
   @Test
+  void aSnapshotStaysAsItWasWhileTrainingGoesOn(@TempDir Path directory) throws IOException {
+    ModelConfig config = ReferenceDecoder.smallConfig(16, 2, 4, true, PositionIds.DIGIT_COUPLED);
+    Path file = directory.resolve("optimizer.safetensors");
+    Decoder decoder = ReferenceDecoder.decoderWithGains(config, 5);
+    Decoder resumedDecoder = Decoder.zeros(config);
+    try (var trainer = new Trainer(decoder, OptimizerConfig.defaults(), 1);
+        var resumed = new Trainer(resumedDecoder, OptimizerConfig.defaults(), 1)) {
+      trainer.step(rowsWithHoles(), LIKELIHOOD, 1e-2);
+      try (TrainerSnapshot snapshot = trainer.snapshot(true)) {
+        trainer.step(rowsWithHoles(), LIKELIHOOD, 1e-2);
+
+        assertThat(snapshot.hasOptimizer()).isTrue();
+        resumedDecoder.copyFrom(snapshot.decoder());
+        snapshot.saveOptimizer(file, Map.of());
+      }
+      resumed.loadOptimizer(file);
+      resumed.step(rowsWithHoles(), LIKELIHOOD, 1e-2);
+
+      assertThat(resumed.steps()).isEqualTo(2);
+      assertThat(ReferenceDecoder.doubles(resumedDecoder.weights().flat()))
+          .isEqualTo(ReferenceDecoder.doubles(decoder.weights().flat()));
+    }
+  }
+
+  @Test
+  void aSnapshotSaysWhetherAWeightIsNotFinite() {
+    ModelConfig config = ReferenceDecoder.smallConfig(16, 1, 2, true, PositionIds.DIGIT_COUPLED);
+    Decoder decoder = ReferenceDecoder.decoderWithGains(config, 5);
+    try (var trainer = new Trainer(decoder, OptimizerConfig.defaults(), 1);
+        TrainerSnapshot sound = trainer.snapshot(false)) {
+      assertThat(sound.isFinite()).isTrue();
+      assertThat(sound.hasOptimizer()).isFalse();
+
+      try (TrainerSnapshot damaged = trainer.snapshot(false);
+          Tensor last = damaged.decoder().weights().flat().narrow(0, 7, 1)) {
+        last.fill_(new Scalar(Double.NEGATIVE_INFINITY)).close();
+
+        assertThat(damaged.isFinite()).isFalse();
+      }
+    }
+  }
+
+  @Test
+  void beginsAnewWhenTheOptimizerIsReset() {
+    ModelConfig config = ReferenceDecoder.smallConfig(16, 1, 2, true, PositionIds.DIGIT_COUPLED);
+    Decoder decoder = ReferenceDecoder.decoderWithGains(config, 5);
+    try (var trainer = new Trainer(decoder, OptimizerConfig.defaults(), 1);
+        Decoder base = Decoder.zeros(config)) {
+      base.copyFrom(decoder);
+      trainer.step(rowsWithHoles(), LIKELIHOOD, 1e-2);
+      double[] first = ReferenceDecoder.doubles(decoder.weights().flat());
+
+      decoder.copyFrom(base);
+      trainer.resetOptimizer();
+      trainer.step(rowsWithHoles(), LIKELIHOOD, 1e-2);
+
+      assertThat(ReferenceDecoder.doubles(decoder.weights().flat())).isEqualTo(first);
+    }
+  }
+
+  @Test
+  void takesTheSameStepWithOneReplicaHoweverManyThereAre() {
+    ModelConfig config = ReferenceDecoder.smallConfig(16, 2, 4, true, PositionIds.DIGIT_COUPLED);
+    Decoder alone = ReferenceDecoder.decoderWithGains(config, 5);
+    Decoder shared = ReferenceDecoder.decoderWithGains(config, 5);
+    try (var one = new Trainer(alone, OptimizerConfig.defaults(), 1);
+        var three = new Trainer(shared, OptimizerConfig.defaults(), 3)) {
+      // The others have gradients of their own, which must not be added a second time.
+      three.step(rowsWithHoles(), LIKELIHOOD, 0, 3);
+      three.resetOptimizer();
+      one.step(rowsWithHoles(), LIKELIHOOD, 1e-2);
+
+      StepResult result = three.step(rowsWithHoles(), LIKELIHOOD, 1e-2, 1);
+
+      assertThat(result.tokens()).isEqualTo(13);
+      assertThat(ReferenceDecoder.doubles(shared.weights().flat()))
+          .isEqualTo(ReferenceDecoder.doubles(alone.weights().flat()));
+      assertThatIllegalArgumentException()
+          .isThrownBy(() -> three.step(rowsWithHoles(), LIKELIHOOD, 1e-2, 4))
+          .withMessageContaining("[1, 3]");
+    }
+  }
+
+  @Test
   void passesOnWhatAnObjectiveThrowsAndSumsWhatItReports() {
     ModelConfig config = ReferenceDecoder.smallConfig(16, 1, 2, true, PositionIds.DIGIT_COUPLED);
     try (var trainer =

@@ -1,0 +1,175 @@
+package io.gradus.cli;
+
+import io.gradus.cli.LocalRun.Output;
+import io.gradus.cli.embedded.EmbeddedSystem;
+import io.gradus.cli.rundir.RunDirectory;
+import io.gradus.cli.rundir.RunDirectoryException;
+import io.gradus.cli.spec.Setting;
+import io.gradus.cli.spec.SpecRefusedException;
+import io.gradus.run.v1.RunSpec;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.ZoneOffset;
+import java.time.format.DateTimeFormatter;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/// Runs a spec to its end, or goes on with a run, with all roles in this process.
+@Command(
+    name = "run",
+    description =
+        "Runs a spec with the whole system in this process, or goes on with a run that was"
+            + " stopped or killed.",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    footerHeading = "%nExamples:%n",
+    footer = {
+      "  gradus run examples/addition.yaml",
+      "  gradus run examples/addition.yaml --seed 2 --set stop.wall_time=2m",
+      "  gradus run examples/addition.yaml --set rollout.temperature=0.8 --explain",
+      "  gradus run --resume runs/addition-20260131-174502",
+      "",
+      "Ctrl-C stops in good order and says how to resume; a second one ends at once.",
+      "",
+      "Exit status: 0 the run ended, 1 it failed or broke off, 2 the input is wrong,",
+      "130 interrupted."
+    })
+final class RunCommand implements Callable<Integer> {
+
+  private static final DateTimeFormatter BEGUN =
+      DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss").withZone(ZoneOffset.UTC);
+
+  private static final int MOST_NAMES = 100;
+
+  private final Console console;
+  private final Interrupts interrupts;
+
+  @Parameters(paramLabel = "SPEC", arity = "0..1", description = "The run spec, a YAML file.")
+  private @Nullable Path file;
+
+  @Option(
+      names = "--set",
+      paramLabel = "PATH=VALUE",
+      description = "Lay a value over the spec; may be repeated, later ones win.")
+  private List<String> settings = new ArrayList<>();
+
+  @Option(names = "--seed", paramLabel = "N", description = "The same as --set seed=N.")
+  private @Nullable String seed;
+
+  @Option(
+      names = "--run-dir",
+      paramLabel = "DIR",
+      description = "Where the run is kept (default: runs/<name>-<time>).")
+  private @Nullable Path directory;
+
+  @Option(
+      names = "--resume",
+      paramLabel = "DIR",
+      description = "Go on with the run in DIR from its last durable checkpoint.")
+  private @Nullable Path resumed;
+
+  @Option(
+      names = "--explain",
+      description = "Print the spec with all defaults and what it amounts to; run nothing.")
+  private boolean isExplained;
+
+  @Option(names = "--json", description = "Write one JSON object a line instead of progress.")
+  private boolean isJson;
+
+  @Option(names = "--quiet", description = "Say nothing until the run ends.")
+  private boolean isQuiet;
+
+  RunCommand(Console console, Interrupts interrupts) {
+    this.console = console;
+    this.interrupts = interrupts;
+  }
+
+  @Override
+  public Integer call() throws SpecRefusedException, RunDirectoryException, InterruptedException {
+    refuseContradictions();
+    Path toResume = resumed;
+    if (isExplained) {
+      console.out().print(EffectiveSpec.read(spec(), settings()).explained());
+      return ExitStatus.DONE;
+    }
+    EmbeddedSystem.prepare();
+    Output output = isJson ? Output.JSON : isQuiet ? Output.QUIET : Output.PROGRESS;
+    var run = new LocalRun(console, interrupts, output);
+    if (toResume != null) {
+      try (RunDirectory held = RunDirectory.reopen(toResume)) {
+        RunSpec spec = EffectiveSpec.read(held.spec(), List.of()).spec();
+        return run.resume(held, spec, idOf(spec));
+      }
+    }
+    RunSpec spec = EffectiveSpec.read(spec(), settings()).spec();
+    String runId = idOf(spec);
+    Path given = directory;
+    if (given != null) {
+      try (RunDirectory held = RunDirectory.create(given)) {
+        return run.begin(held, spec, runId);
+      }
+    }
+    String free = freeName(runId);
+    try (RunDirectory held = RunDirectory.create(Path.of("runs", free))) {
+      return run.begin(held, spec, free);
+    }
+  }
+
+  private void refuseContradictions() {
+    if (resumed == null) {
+      if (file == null) {
+        throw CommandException.wrongInput(
+            "no spec was given; name one, such as examples/addition.yaml, or --resume DIR");
+      }
+      return;
+    }
+    if (file != null || !settings.isEmpty() || seed != null || directory != null) {
+      throw CommandException.wrongInput(
+          ("--resume goes on with the spec and the directory that the run has; leave out %s, or"
+                  + " start a new run without --resume")
+              .formatted(
+                  file != null
+                      ? file
+                      : !settings.isEmpty() ? "--set" : seed != null ? "--seed" : "--run-dir"));
+    }
+    if (isExplained) {
+      throw CommandException.wrongInput(
+          "--explain explains a spec; name one, such as %s"
+              .formatted(resumed.resolve("spec.yaml")));
+    }
+  }
+
+  private Path spec() {
+    return Optional.ofNullable(file).orElseThrow();
+  }
+
+  private List<Setting> settings() throws SpecRefusedException {
+    List<Setting> all = new ArrayList<>();
+    for (String setting : settings) {
+      all.add(Setting.parse("--set", setting));
+    }
+    if (seed != null) {
+      all.add(Setting.ofField("--seed", "seed", seed));
+    }
+    return all;
+  }
+
+  private String idOf(RunSpec spec) {
+    return spec.getName() + "-" + BEGUN.format(console.clock().instant());
+  }
+
+  /// Two runs may begin in one second.
+  private static String freeName(String runId) {
+    String free = runId;
+    for (int number = 2; number <= MOST_NAMES && Files.exists(Path.of("runs", free)); number++) {
+      free = runId + "-" + number;
+    }
+    return free;
+  }
+}

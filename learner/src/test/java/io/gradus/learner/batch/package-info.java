@@ -1,0 +1,4 @@
+@NullMarked
+package io.gradus.learner.batch;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package io.gradus.learner.link;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package io.gradus.learner.objective;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package io.gradus.learner.publication;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package io.gradus.learner.run;
+
+import org.jspecify.annotations.NullMarked;

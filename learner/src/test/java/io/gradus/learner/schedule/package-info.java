@@ -1,0 +1,4 @@
+@NullMarked
+package io.gradus.learner.schedule;
+
+import org.jspecify.annotations.NullMarked;

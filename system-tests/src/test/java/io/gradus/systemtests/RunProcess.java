@@ -1,0 +1,80 @@
+package io.gradus.systemtests;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+
+/// The `gradus` command as a process of its own.
+final class RunProcess implements AutoCloseable {
+
+  private static final Duration DIES_WITHIN = Duration.ofSeconds(10);
+
+  private final Process process;
+  private final Path output;
+
+  private RunProcess(Process process, Path output) {
+    this.process = process;
+    this.output = output;
+  }
+
+  /// Starts `gradus` with these arguments; what it says goes to a file.
+  static RunProcess start(Path output, Map<String, String> environment, String... arguments)
+      throws IOException {
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(
+        List.of(
+            "--enable-native-access=ALL-UNNAMED",
+            "--sun-misc-unsafe-memory-access=allow",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-Xshare:auto",
+            "-Dorg.bytedeco.javacpp.maxphysicalbytes=0",
+            "-Dorg.bytedeco.javacpp.maxbytes=0",
+            "-Dorg.bytedeco.javacpp.nopointergc=true",
+            "-cp",
+            System.getProperty("java.class.path"),
+            "io.gradus.cli.Main"));
+    command.addAll(List.of(arguments));
+    ProcessBuilder builder =
+        new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(output.toFile());
+    builder.environment().put("OMP_NUM_THREADS", "1");
+    builder.environment().put("OPENBLAS_NUM_THREADS", "1");
+    builder.environment().putAll(environment);
+    return new RunProcess(builder.start(), output);
+  }
+
+  boolean isAlive() {
+    return process.isAlive();
+  }
+
+  /// SIGKILL.
+  void kill() throws InterruptedException {
+    process.destroyForcibly();
+    assertThat(process.waitFor(DIES_WITHIN.toMillis(), TimeUnit.MILLISECONDS)).isTrue();
+  }
+
+  /// Waits until the process has ended by itself.
+  int awaitExit(Duration limit) throws InterruptedException, IOException {
+    assertThat(process.waitFor(limit.toMillis(), TimeUnit.MILLISECONDS))
+        .as("the process ends within %s; it said: %s", limit, output())
+        .isTrue();
+    return process.exitValue();
+  }
+
+  String output() throws IOException {
+    return Files.readString(output);
+  }
+
+  @Override
+  public void close() {
+    process.destroyForcibly();
+  }
+}
