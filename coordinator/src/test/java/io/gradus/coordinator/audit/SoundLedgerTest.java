@@ -18,12 +18,13 @@ class SoundLedgerTest {
 
   @TempDir private Path directory;
 
+  /// `-Dseed=N` plays others.
   static Stream<Arguments> plays() {
-    return Stream.of(Plays.STAR, Plays.GRPO, Plays.ROUNDS)
-        .flatMap(spec -> Stream.of(1L, 2L, 3L).map(seed -> Arguments.of(spec, seed)));
+    long seed = Long.getLong("seed", 1);
+    return Stream.of(Plays.STAR, Plays.GRPO, Plays.ROUNDS).map(spec -> Arguments.of(spec, seed));
   }
 
-  @ParameterizedTest
+  @ParameterizedTest(name = "seed {1}")
   @MethodSource("plays")
   void isSoundInTheMiddleAndAtTheEnd(RunSpec spec, long seed) {
     Path file = directory.resolve("ledger.db");
@@ -34,7 +35,7 @@ class SoundLedgerTest {
         seed,
         run -> {
           run.poison(spec.getWarmUp().getBatches() + 9);
-          for (long batches : List.of(1, 5, 9, 16, 23)) {
+          for (long batches : List.of(1L, 9L, 16L, 23L)) {
             run.untilApplied(batches);
             AuditReport report = Plays.audit(file);
             assertThat(report.findings()).as("at batch " + batches).isEmpty();
@@ -44,7 +45,6 @@ class SoundLedgerTest {
         });
 
     AuditReport report = Plays.audit(file);
-    System.out.println(report);
     assertThat(report.findings()).isEmpty();
     assertThat(report.residual()).isZero();
   }
