@@ -31,7 +31,7 @@ public final class RunAudit {
   /// What became of an audit.
   public sealed interface Result {
     /// It was done.
-    record Done(AuditReport report) implements Result {}
+    record Done(AuditReport report, long rowsRead) implements Result {}
 
     /// [AuditProgress] wanted no more of it.
     record Stopped() implements Result {}
@@ -49,7 +49,7 @@ public final class RunAudit {
     try {
       return ledger
           .scan(runId, meter::row, scan -> report(runId, scan))
-          .<Result>map(Result.Done::new)
+          .<Result>map(report -> new Result.Done(report, meter.rows))
           .orElseGet(Result.Absent::new);
     } catch (StoppedException stopped) {
       return new Result.Stopped();

@@ -14,12 +14,12 @@ import java.time.Clock;
 import java.util.function.Consumer;
 
 /// Ledgers of whole runs.
-final class Plays {
+public final class Plays {
 
   static final String RUN = "run-1";
 
   /// Expert iteration with hints, warm-up, evaluations and confirmations.
-  static final RunSpec STAR =
+  public static final RunSpec STAR =
       effective(
           Specs.star(
               """
@@ -38,7 +38,7 @@ final class Plays {
               """));
 
   /// Policy gradients in several optimizer steps a batch.
-  static final RunSpec GRPO =
+  public static final RunSpec GRPO =
       effective(
           Specs.grpo(
               """
@@ -52,7 +52,7 @@ final class Plays {
               """));
 
   /// Rounds that restart from the weights after warm-up.
-  static final RunSpec ROUNDS =
+  public static final RunSpec ROUNDS =
       effective(
           Specs.star(
               """
@@ -82,7 +82,8 @@ final class Plays {
     }
   }
 
-  static void play(
+  /// Plays a run in a ledger that is open.
+  public static void play(
       Ledger ledger, String runId, RunSpec spec, long seed, Consumer<ScriptedRun> script) {
     script.accept(
         new ScriptedRun(
@@ -98,8 +99,8 @@ final class Plays {
     }
   }
 
-  static AuditReport done(RunAudit.Result result) {
-    if (result instanceof RunAudit.Result.Done(var report)) {
+  public static AuditReport done(RunAudit.Result result) {
+    if (result instanceof RunAudit.Result.Done(var report, _)) {
       return report;
     }
     throw new AssertionError("the audit was not done: " + result);
