@@ -3,6 +3,7 @@ package io.gradus.coordinator.ledger;
 import static java.util.stream.Collectors.groupingBy;
 import static java.util.stream.Collectors.toMap;
 
+import io.gradus.coordinator.ledger.LedgerException.Kind;
 import io.gradus.core.batch.BatchNumber;
 import io.gradus.core.group.GroupId;
 import io.gradus.core.group.LeaseId;
@@ -19,8 +20,10 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.function.Function;
+import java.util.function.Supplier;
 import org.jdbi.v3.core.Handle;
 import org.jdbi.v3.core.Jdbi;
+import org.jdbi.v3.core.JdbiException;
 import org.jdbi.v3.core.transaction.TransactionIsolationLevel;
 
 /// Reads of the ledger, on connections of their own; every call blocks.
@@ -86,22 +89,41 @@ public final class LedgerReader {
   /// connection until `body` returns; empty when there is no such run.
   ///
   /// @param onRow called after every row, on the thread of the caller
+  /// @throws LedgerException when rows cannot be read
   public <T> Optional<T> scan(String runId, Runnable onRow, Function<RunScan, T> body) {
-    return readers.inTransaction(
-        SNAPSHOT,
-        handle ->
-            handle
-                .createQuery("select run_key from run where run_id = ?")
-                .bind(0, runId)
-                .map((row, _) -> new RunKey(runId, row.getLong(1)))
-                .findOne()
-                .map(key -> body.apply(new RunScan(handle, key, onRow))));
+    return readable(() ->
+        readers.inTransaction(
+            SNAPSHOT,
+            handle ->
+                handle
+                    .createQuery("select run_key from run where run_id = ?")
+                    .bind(0, runId)
+                    .map((row, _) -> new RunKey(runId, row.getLong(1)))
+                    .findOne()
+                    .map(key -> body.apply(new RunScan(handle, key, onRow)))));
   }
 
   /// Ids of all runs, oldest first.
+  ///
+  /// @throws LedgerException when they cannot be read
   public List<String> runIds() {
-    return readers.withHandle(handle ->
-        handle.createQuery("select run_id from run order by run_key").mapTo(String.class).list());
+    return readable(() ->
+        readers.withHandle(handle ->
+            handle
+                .createQuery("select run_id from run order by run_key")
+                .mapTo(String.class)
+                .list()));
+  }
+
+  private static <T> T readable(Supplier<T> body) {
+    try {
+      return body.get();
+    } catch (JdbiException failure) {
+      throw new LedgerException(
+          Kind.DAMAGED,
+          "the ledger cannot be read: " + CommitLoop.Failures.rootMessage(failure),
+          failure);
+    }
   }
 
   static RunImage image(Handle handle, StoredRun run) {
