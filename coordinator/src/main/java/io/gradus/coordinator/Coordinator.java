@@ -135,7 +135,12 @@ public final class Coordinator implements AutoCloseable {
       ClusterSharding sharding = ClusterSharding.get(system);
       sharding.init(
           Entity.of(
-              RunEntity.KEY, context -> RunEntity.create(context.getEntityId(), surroundings)));
+              RunEntity.KEY,
+              context ->
+                  RunEntity.create(
+                      context.getEntityId(),
+                      surroundings,
+                      self -> context.getShard().tell(new ClusterSharding.Passivate<>(self)))));
       ActorRef<RunRegistry.Message> registry =
           system.systemActorOf(
               RunRegistry.create(
