@@ -28,8 +28,8 @@ import picocli.CommandLine.Parameters;
     description = {
       "Recomputes everything that a run recorded of itself, and compares.",
       "",
-      "Reads every group, lease, use, batch, payload, version and evaluation once, as of one moment,"
-          + " and changes nothing; a run may go on meanwhile."
+      "Reads every group, lease, use, batch, payload, version and evaluation once, as of one"
+          + " moment, and changes nothing; a run may go on meanwhile."
     },
     mixinStandardHelpOptions = true,
     sortOptions = false,

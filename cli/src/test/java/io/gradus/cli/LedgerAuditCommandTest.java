@@ -15,13 +15,14 @@ import java.sql.DriverManager;
 import java.sql.ResultSet;
 import java.sql.Statement;
 import java.util.Arrays;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 @Timeout(120)
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
@@ -110,32 +111,86 @@ class LedgerAuditCommandTest {
     assertThat(run.path("findings").isArray()).isTrue();
   }
 
+  /// What somebody did to a ledger.
+  ///
+  /// @param question finds what `{}` stands for
+  /// @param named must be named
+  record Damage(String what, String question, String deed, String named) {
+
+    @Override
+    public String toString() {
+      return what;
+    }
+  }
+
+  static Stream<Damage> damages() {
+    String aBatch = "select 9";
+    String aGroup = "select max(group_id) from rollout_group where state = 'TRAINED'";
+    return Stream.of(
+        new Damage(
+            "a batch member is removed",
+            aBatch,
+            "delete from batch_use where number = {} and ordinal = 2",
+            "use 2 of batch {}: missing"),
+        new Damage(
+            "a batch member is altered",
+            aBatch,
+            "update batch_use set tokens = 1 where number = {} and ordinal = 2",
+            "use 2 of batch {}: its tokens is 1"),
+        new Damage(
+            "a step is doubled",
+            aBatch,
+            "update batch set steps = 2 where number = {}",
+            "batch {}: steps and skipped_steps together is 2"),
+        new Damage(
+            "a terminal state is removed",
+            aGroup,
+            "delete from rollout_group where group_id = {}",
+            "group {}: missing"),
+        new Damage(
+            "a terminal state is altered",
+            aGroup,
+            "update rollout_group set state = 'CANCELLED' where group_id = {}",
+            "group {}: is CANCELLED with"),
+        new Damage(
+            "all members of a batch are gone",
+            aBatch,
+            "delete from batch_use where number = {}",
+            "batch {}: its uses is 0 but must be 8"),
+        new Damage(
+            "a payload is forged",
+            "select max(group_id) from payload",
+            "update payload set bytes = x'00' where group_id = {}",
+            "payload of group {} under lease"),
+        new Damage(
+            "a lineage is forged",
+            "select max(version) from policy_version",
+            "update policy_version set lineage = (select lineage from policy_version"
+                + " where version = 1) where version = {}",
+            "version {}: its lineage is 000"),
+        new Damage(
+            "a lease is stolen",
+            "select max(lease_id) from lease",
+            "update lease set group_id = 1 where lease_id = {}",
+            "group 1: its attempts is"),
+        new Damage(
+            "gold text is too hard",
+            "select 2",
+            "update batch set gold_last_stratum = 5 where number = {}",
+            "batch {}: holds text of stratum"));
+  }
+
   @ParameterizedTest(name = "{0}")
-  @CsvSource(
-      delimiter = '|',
-      textBlock =
-          """
-          a batch member is removed   | select 9                                                            | delete from batch_use where number = {} and ordinal = 2             | use 2 of batch {}: missing
-          a batch member is altered   | select 9                                                            | update batch_use set tokens = 1 where number = {} and ordinal = 2   | use 2 of batch {}: its tokens is 1
-          a step is doubled           | select 9                                                            | update batch set steps = 2 where number = {}                        | batch {}: steps and skipped_steps together is 2
-          a terminal state is removed | select max(group_id) from rollout_group where state = 'TRAINED'     | delete from rollout_group where group_id = {}                       | group {}: missing
-          a terminal state is altered | select max(group_id) from rollout_group where state = 'TRAINED'     | update rollout_group set state = 'CANCELLED' where group_id = {}    | group {}: is CANCELLED with
-          a use is gone               | select 9                                                            | delete from batch_use where number = {}                             | batch {}: its uses is 0 but must be 8
-          a payload is forged         | select max(group_id) from payload                                   | update payload set bytes = x'00' where group_id = {}                | payload of group {} under lease
-          a lineage is forged         | select max(version) from policy_version                             | update policy_version set lineage = (select lineage from policy_version where version = 1) where version = {} | version {}: its lineage is 000
-          a lease is stolen           | select max(lease_id) from lease                                     | update lease set group_id = 1 where lease_id = {}                   | group 1: its attempts is
-          gold text is too hard       | select 2                                                            | update batch set gold_last_stratum = 5 where number = {}            | batch {}: holds text of stratum
-          """)
-  void namesTheRow(String what, String question, String deed, String named, @TempDir Path directory)
-      throws Exception {
+  @MethodSource("damages")
+  void namesTheRow(Damage damage, @TempDir Path directory) throws Exception {
     Path file = copy(directory);
-    String target = damaged(file, question, deed);
+    String target = damaged(file, damage.question(), damage.deed());
 
     CommandLines.Result result = gradus("ledger", "audit", directory.toString());
 
-    assertThat(result.status()).as(what).isEqualTo(1);
+    assertThat(result.status()).isEqualTo(1);
     assertThat(result.err())
-        .contains("gradus: " + file + ": " + named.replace("{}", target))
+        .contains("gradus: " + file + ": " + damage.named().replace("{}", target))
         .doesNotContain("\tat ", "Exception");
     assertThat(result.out()).contains("groups created");
     assertThat(gradus("ledger", "audit", "--json", directory.toString()).status()).isEqualTo(1);

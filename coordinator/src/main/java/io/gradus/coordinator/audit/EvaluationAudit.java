@@ -20,8 +20,8 @@ import java.util.TreeSet;
 import java.util.function.Function;
 
 /*
- * An evaluation of which a group failed is given up, and the same version may be evaluated again, under
- * the same row: then more was answered than the row tells.
+ * An evaluation of which a group failed is given up, and the same version may be evaluated again,
+ * under the same row: then more was answered than the row tells.
  */
 
 /// Holds evaluations against the answers of their groups.

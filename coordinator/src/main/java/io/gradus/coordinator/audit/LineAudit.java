@@ -7,7 +7,8 @@ import java.util.Optional;
 /*
  *  1 … settled │ APPLIED … APPLIED │ BOUND … BOUND
  *
- * A number whose bindings are all void is to be bound anew: it stands where a bound batch may stand.
+ * A number whose bindings are all void is to be bound anew: it stands where a bound batch may
+ * stand.
  */
 
 /// Checks that batches form one line, and that each number has one binding that counts.

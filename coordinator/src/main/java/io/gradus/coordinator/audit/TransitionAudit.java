@@ -9,9 +9,9 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /*
- * For every state: the transitions into it, less those out of it, are the groups in it (G1). A final
- * state is left by nobody, so it is held apart by its reason; of an open one the transitions do not say
- * with which reason it was left.
+ * For every state: the transitions into it, less those out of it, are the groups in it (G1). A
+ * final state is left by nobody, so it is held apart by its reason; of an open one the transitions
+ * do not say with which reason it was left.
  */
 
 /// Holds the counts of transitions against the groups that are there.

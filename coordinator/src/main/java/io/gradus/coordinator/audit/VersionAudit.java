@@ -21,12 +21,13 @@ import java.util.Optional;
 import java.util.TreeSet;
 
 /*
- * A version's lineage is that of its parent, continued over the batches between the two. A version on
- * the live line was trained on the bindings that count now. One on an abandoned branch may have been
- * trained on a binding that was void later, so each binding of a number is tried; there are few.
+ * A version's lineage is that of its parent, continued over the batches between the two. A version
+ * on the live line was trained on the bindings that count now. One on an abandoned branch may have
+ * been trained on a binding that was void later, so each binding of a number is tried; there are
+ * few.
  *
- * The steps of a batch are those of the session that applied it last. So those of a live version add
- * up exactly, and those of an abandoned one within what its batches are worth.
+ * The steps of a batch are those of the session that applied it last. So those of a live version
+ * add up exactly, and those of an abandoned one within what its batches are worth.
  */
 
 /// Checks versions one after the other against the batches that led to them.

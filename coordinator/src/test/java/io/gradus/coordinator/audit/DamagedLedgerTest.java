@@ -86,7 +86,8 @@ class DamagedLedgerTest {
       """;
 
   private static String group(String state) {
-    return "select group_id, lease_id from rollout_group where state = '%s' order by group_id limit 1 offset 2"
+    return ("select group_id, lease_id from rollout_group where state = '%s'"
+            + " order by group_id limit 1 offset 2")
         .formatted(state);
   }
 
@@ -146,14 +147,15 @@ class DamagedLedgerTest {
         damage(
             "a step is called skipped",
             """
-            select b.number, min(v.version) from batch b join policy_version v on v.batch >= b.number
-              and v.ancestor = v.batch
+            select b.number, min(v.version) from batch b
+              join policy_version v on v.batch >= b.number and v.ancestor = v.batch
             where b.state = 'SETTLED' and b.generator is null and b.steps = 1
             group by b.number order by b.number limit 1\
             """,
             "version-steps",
             "version {1}",
-            "update batch set steps = 0, skipped_steps = 1 where number = {0} and state = 'SETTLED'"),
+            "update batch set steps = 0, skipped_steps = 1"
+                + " where number = {0} and state = 'SETTLED'"),
         damage(
             "the digest of a batch is altered",
             A_SETTLED_BATCH,
@@ -306,7 +308,8 @@ class DamagedLedgerTest {
             group("TRAINED"),
             "state-fits-uses",
             "group {0}",
-            "update rollout_group set state = 'FILTERED', reason = 'NONE_RIGHT' where group_id = {0}"),
+            "update rollout_group set state = 'FILTERED', reason = 'NONE_RIGHT'"
+                + " where group_id = {0}"),
         damage(
             "a filtered group is called trained",
             group("FILTERED"),
@@ -470,7 +473,8 @@ class DamagedLedgerTest {
             "lineage",
             "version {0}",
             "update policy_version set lineage = replace(lineage, substr(lineage, 1, 1),"
-                + " case substr(lineage, 1, 1) when 'a' then 'b' else 'a' end) where version = {0}"),
+                + " case substr(lineage, 1, 1) when 'a' then 'b' else 'a' end)"
+                + " where version = {0}"),
         damage(
             "a version has more steps",
             live,
@@ -553,8 +557,9 @@ class DamagedLedgerTest {
                 AN_EVALUATION,
                 "evaluation-agrees",
                 "evaluation of version {0}, set 0",
-                "update rollout_group set outcomes = replace(replace(replace(outcomes, ':R:', ':X:'),"
-                    + " ':W:', ':R:'), ':X:', ':W:') where group_id = (select min(group_id)"
+                "update rollout_group set outcomes = replace(replace(replace(outcomes,"
+                    + " ':R:', ':X:'), ':W:', ':R:'), ':X:', ':W:')"
+                    + " where group_id = (select min(group_id)"
                     + " from rollout_group where purpose = 'EVALUATION' and state = 'EVALUATED'"
                     + " and pinned_version = {0})"),
             damage(
