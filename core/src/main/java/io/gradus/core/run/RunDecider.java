@@ -153,22 +153,24 @@ public final class RunDecider implements Decider {
     if (books.state != RunState.RUNNING) {
       return;
     }
+    if (goals.ending().isEmpty()) {
+      goals.evaluate(turn);
+      goals.stop();
+    }
+    if (goals.ending().isPresent()) {
+      // Nothing begins in the decision that ends the run.
+      end(turn, goals.ending().get());
+      endRun(turn);
+      return;
+    }
     rounds.turn(turn);
     batches.bind(turn);
     rounds.turn(turn);
-    goals.evaluate(turn);
     // Submits come in rows, and a grant for each would make many small ones: the next heartbeat or
     // tick is never far.
     if (!(input instanceof Input.GroupSubmitted)) {
       rollouts.grant(turn);
     }
-    goals.stop();
-    goals
-        .ending()
-        .ifPresent(ending -> {
-          end(turn, ending);
-          endRun(turn);
-        });
   }
 
   private void finish(Turn turn) {
