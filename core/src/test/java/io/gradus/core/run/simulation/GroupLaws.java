@@ -85,6 +85,7 @@ final class GroupLaws {
   private final RunPlan plan;
   private final ModelLedger rows;
   private final Staleness staleness;
+  private final long epoch;
   private final long openedNanos;
 
   /// Workers whose sessions this incarnation knows or has known.
@@ -101,6 +102,7 @@ final class GroupLaws {
     this.plan = world.plan();
     this.rows = rows;
     this.staleness = new Staleness(rows);
+    this.epoch = world.ledger().epoch();
     this.openedNanos = world.time().nanos();
   }
 
@@ -422,6 +424,10 @@ final class GroupLaws {
   /// A lease is lost only for a reason.
   private void lost(GroupRow before, GroupRow row, Input input) {
     LeaseId lease = before.lease();
+    if (world.ledger().epoch() != epoch) {
+      // It was taken over, so heartbeats go elsewhere; nothing that it decides will last.
+      return;
+    }
     long now = world.time().nanos();
     switch (row.reason()) {
       case WORKER_LOST -> {

@@ -31,6 +31,8 @@ final class Laws {
   private final StratumLaws strata;
   private final EvaluationLaws evaluations;
   private final LearnerLaws learners;
+  private final AdmissionLaws admissions;
+  private final LeaseLaws leases;
   private final PaceLaws pace;
   private final RunLaws run;
   private final EffectLaws effects;
@@ -46,6 +48,8 @@ final class Laws {
     this.strata = new StratumLaws(world.plan(), rows);
     this.evaluations = new EvaluationLaws(world.plan(), rows);
     this.learners = new LearnerLaws(world, rows);
+    this.admissions = new AdmissionLaws(world.plan(), rows);
+    this.leases = new LeaseLaws(world, rows);
     this.pace = new PaceLaws(world.plan(), rows);
     this.run = new RunLaws(world, rows);
     this.effects = new EffectLaws(world);
@@ -71,9 +75,11 @@ final class Laws {
         payload -> rows.putPayload(payload.group(), payload.lease(), payload.digest()));
     groups.heard(input);
     versions.heard(input);
+    leases.heard(input);
     learners.decided(input, decision);
+    admissions.decided(input, decision);
     if (!decision.writes().isEmpty()) {
-      written(input, decision);
+      written(input, decision, view);
     } else {
       versions.end(input, decision, false);
     }
@@ -82,6 +88,7 @@ final class Laws {
       run.viewed(view.get());
     }
     if (input instanceof Input.Tick && !isOver()) {
+      leases.ticked();
       pace.moves(view.get(), learners);
     }
   }
@@ -90,7 +97,7 @@ final class Laws {
     return rows.run().filter(row -> row.state().isFinal()).isPresent();
   }
 
-  private void written(Input input, Decision decision) {
+  private void written(Input input, Decision decision, Supplier<RunView> view) {
     strata.begin();
     var strataBefore = new TreeMap<>(rows.strata());
     var touched = new ArrayList<GroupRow>();
@@ -112,6 +119,7 @@ final class Laws {
           touched.add(row);
           if (row.state() == GroupState.LEASED) {
             granted++;
+            leases.granted(row);
             isCreating |= row.attempts() == 1 && row.purpose().isTraining();
           }
         }
@@ -155,7 +163,7 @@ final class Laws {
     run.begun(granted, bound.size());
     run.isSummedUp();
     if (granted > 0) {
-      pace.granted(isCreating);
+      pace.granted(isCreating, view.get());
     }
     if (isOver) {
       Audit.of(world.plan(), rows);

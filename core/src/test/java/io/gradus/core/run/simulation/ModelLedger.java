@@ -22,7 +22,6 @@ import io.gradus.core.ledger.VersionRow;
 import io.gradus.core.ledger.Write;
 import io.gradus.core.policy.LearnerEpoch;
 import io.gradus.core.policy.PolicyVersion;
-import io.gradus.core.run.RunPlan;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -484,20 +483,6 @@ final class ModelLedger {
   /// Tokens in them.
   long sampledTokens() {
     return sampledTokens;
-  }
-
-  /// Units that may still be drawn, where no window displaces any; an upper bound.
-  long drawableUnits(RunPlan plan) {
-    long units = 0;
-    for (GroupId id : openGroups) {
-      GroupRow row = row(id);
-      if (row.state() == GroupState.ACCEPTED && row.reason() == StateReason.NONE) {
-        for (int member : unitsOf(row)) {
-          units += liveUses(id, member) < plan.replay().maxUses() ? 1 : 0;
-        }
-      }
-    }
-    return units;
   }
 
   /// Members of an accepted group that a likelihood objective can use.

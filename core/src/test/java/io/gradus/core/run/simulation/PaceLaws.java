@@ -22,7 +22,8 @@ final class PaceLaws {
   /// Leases were granted.
   ///
   /// @param created whether a training group was created
-  void granted(boolean created) {
+  /// @param view what replay holds, where newer units may have displaced older ones
+  void granted(boolean created, RunView view) {
     long leased = count(GroupState.LEASED);
     Violation.unless(
         leased <= plan.rollout().concurrency(),
@@ -32,7 +33,7 @@ final class PaceLaws {
     if (created && plan.rounds().isEmpty()) {
       switch (plan.unit()) {
         case GROUP -> groupsFit();
-        case TRAJECTORY -> trajectoriesFit();
+        case TRAJECTORY -> trajectoriesFit(view);
       }
     }
   }
@@ -73,7 +74,8 @@ final class PaceLaws {
 
   /// Rollouts are ahead of the batches bound by at most η + 1 batches' worth of units, unless
   /// replay cannot fill a batch.
-  private void trajectoriesFit() {
+  private void trajectoriesFit(RunView view) {
+    int inReplay = view.strata().stream().mapToInt(RunView.Stratum::inReplay).sum();
     double ahead =
         rows.acceptedUnits()
             + (double) (running() - 1) * plan.rollout().groupSize()
@@ -81,7 +83,7 @@ final class PaceLaws {
     double most =
         plan.batch().units() / plan.replay().drawsPerSample() * (plan.rollout().maxStaleness() + 1);
     Violation.unless(
-        ahead < most || rows.drawableUnits(plan) < plan.batch().units(),
+        ahead < most || inReplay < plan.batch().units(),
         "G4: rollouts are %s units ahead, at most %s",
         ahead,
         most);

@@ -1,5 +1,6 @@
 package io.gradus.core.run.simulation;
 
+import io.gradus.core.batch.BatchDigest;
 import io.gradus.core.batch.BatchNumber;
 import io.gradus.core.batch.Use;
 import io.gradus.core.ledger.BatchRow;
@@ -26,6 +27,9 @@ import java.util.function.Function;
 /// it applied. While there are faults it dies in the worst moments, repeats itself, reports
 /// failures, finds checkpoints damaged, and goes on in the belief that it is the only one.
 final class SimulatedLearner {
+
+  /// Where checkpoints would lie that were never written.
+  private static final String NOWHERE = "file:///nowhere/";
 
   private static final Duration RETRY = Duration.ofMillis(1500);
 
@@ -202,6 +206,9 @@ final class SimulatedLearner {
       if (isBusy || isDead || inbox.isEmpty()) {
         return;
       }
+      if (world.faultyChance(0.05)) {
+        lie(inbox.element().batch());
+      }
       isBusy = true;
       Received received = inbox.remove();
       Violation.unless(
@@ -218,6 +225,68 @@ final class SimulatedLearner {
               apply(received.batch());
             }
           });
+    }
+
+    /// Says something that is not so, which must be refused.
+    private void lie(BatchRow nextOne) {
+      switch (world.time().below(4)) {
+        case 0 ->
+            // What it has not applied, out of order.
+            claim(request ->
+                new Input.BatchApplied(
+                    request, epoch(), nextOne.number().next(), nextOne.digest(), 1, 0, 1, 1));
+        case 1 ->
+            // Other contents.
+            claim(request ->
+                new Input.BatchApplied(
+                    request,
+                    epoch(),
+                    nextOne.number(),
+                    BatchDigest.ofReplay(nextOne.number(), List.of(), List.of()),
+                    1,
+                    0,
+                    1,
+                    1));
+        case 2 -> {
+          // The right batch, but another way to it.
+          Manifest manifest =
+              forged(batch, Lineage.root().after(nextOne.number(), nextOne.digest()));
+          claim(request -> new Input.PolicyPublished(request, epoch(), manifest, parent));
+        }
+        default -> {
+          // A batch more than its lineage has.
+          Manifest manifest = forged(Optional.of(nextOne.number()), lineage);
+          claim(request -> new Input.PolicyPublished(request, epoch(), manifest, parent));
+        }
+      }
+    }
+
+    private Manifest forged(Optional<BatchNumber> claimed, Lineage hash) {
+      return new Manifest(next, step, claimed, NOWHERE + step, List.of(), hash, true);
+    }
+
+    private void claim(Function<RequestId, Input> input) {
+      world
+          .edge()
+          .ask(
+              input,
+              answer ->
+                  answer.ifPresent(effect ->
+                      Violation.unless(
+                          effect instanceof Effect.Refuse || isOfOld(effect),
+                          "G3: a learner says what is not so and is answered %s",
+                          effect)));
+    }
+
+    /// Whether it was taken for the repetition of an earlier publication, which changes nothing.
+    private boolean isOfOld(Effect effect) {
+      return effect instanceof Effect.AnswerPublish answer
+          && world
+              .ledger()
+              .rows()
+              .version(answer.version())
+              .filter(row -> !row.manifest().uri().startsWith(NOWHERE))
+              .isPresent();
     }
 
     private void fail(BatchRow failed) {

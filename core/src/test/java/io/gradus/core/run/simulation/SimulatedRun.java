@@ -69,7 +69,7 @@ final class SimulatedRun {
     for (int index = 0; index < count; index++) {
       workers.add(new SimulatedWorker(this, "worker-" + (char) ('a' + index), habits(isHostile)));
     }
-    this.poison = isHostile && time.chance(0.15) ? 0.15 : 0;
+    this.poison = isHostile && time.chance(0.2) ? time.oneOf(List.of(0.1, 0.2, 0.8)) : 0;
     this.poisonSeed = time.bits();
     this.faultsLast = isHostile ? time.millis(2_000, 30_000) : Duration.ofMillis(1);
     this.chaos = new Chaos(this, isHostile);
