@@ -52,10 +52,13 @@ public final class Node implements AutoCloseable {
   /// Starts on the ledger in `directory`.
   public static Node start(Path directory) throws IOException {
     String name = "node-" + UUID.randomUUID();
+    CoordinatorConfig config =
+        CoordinatorConfig.embedded(
+            directory.resolve("ledger.db"), directory.resolve("checkpoints"), name);
     Coordinator coordinator =
         Coordinator.start(
-            CoordinatorConfig.embedded(
-                directory.resolve("ledger.db"), directory.resolve("checkpoints"), name),
+            config,
+            ClusterNode.starting(config.akka()),
             (plan, image, _) -> new TinyDecider(plan, image),
             Clock.systemUTC(),
             System::nanoTime);
