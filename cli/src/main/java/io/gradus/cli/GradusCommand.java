@@ -41,6 +41,7 @@ final class GradusCommand {
 
   private static CommandLine commandLine(Console console, Interrupts interrupts) {
     var ledger = new CommandLine(new LedgerCommand());
+    ledger.addSubcommand(new LedgerAuditCommand(console));
     var checkpoint = new CommandLine(new CheckpointCommand());
     checkpoint.addSubcommand(new CheckpointVerifyCommand(console));
     return new CommandLine(new GradusCommand())

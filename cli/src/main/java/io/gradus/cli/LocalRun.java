@@ -3,6 +3,7 @@ package io.gradus.cli;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.gradus.cli.embedded.EmbeddedSystem;
+import io.gradus.cli.embedded.EmbeddedSystem.Preparation;
 import io.gradus.cli.log.RunLog;
 import io.gradus.cli.progress.ProgressDisplay;
 import io.gradus.cli.report.MetricsLog;
@@ -48,11 +49,13 @@ final class LocalRun {
   private final Console console;
   private final Interrupts interrupts;
   private final Output output;
+  private final Preparation preparation;
 
-  LocalRun(Console console, Interrupts interrupts, Output output) {
+  LocalRun(Console console, Interrupts interrupts, Output output, Preparation preparation) {
     this.console = console;
     this.interrupts = interrupts;
     this.output = output;
+    this.preparation = preparation;
   }
 
   /// Begins the run `runId` in an empty directory; gives the exit status.
@@ -86,7 +89,11 @@ final class LocalRun {
       Ended ended;
       try (EmbeddedSystem system =
               EmbeddedSystem.open(
-                  directory.ledger(), directory.checkpoints(), runId, System::nanoTime);
+                  preparation,
+                  directory.ledger(),
+                  directory.checkpoints(),
+                  runId,
+                  System::nanoTime);
           MetricsLog metrics = MetricsLog.append(directory.metrics())) {
         RunServiceBlockingStub runs = RunServiceGrpc.newBlockingStub(system.channel());
         RunProgress progress =

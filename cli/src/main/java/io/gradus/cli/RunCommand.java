@@ -2,6 +2,7 @@ package io.gradus.cli;
 
 import io.gradus.cli.LocalRun.Output;
 import io.gradus.cli.embedded.EmbeddedSystem;
+import io.gradus.cli.embedded.EmbeddedSystem.Preparation;
 import io.gradus.cli.rundir.RunDirectory;
 import io.gradus.cli.rundir.RunDirectoryException;
 import io.gradus.cli.spec.Setting;
@@ -44,6 +45,8 @@ final class RunCommand implements Callable<Integer> {
 
   private static final DateTimeFormatter BEGUN =
       DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss").withZone(ZoneOffset.UTC);
+
+  private static final Path RUNS = Path.of("runs");
 
   private static final int MOST_NAMES = 100;
 
@@ -98,26 +101,28 @@ final class RunCommand implements Callable<Integer> {
       console.out().print(EffectiveSpec.read(spec(), settings()).explained());
       return ExitStatus.DONE;
     }
-    EmbeddedSystem.prepare();
     Output output = isJson ? Output.JSON : isQuiet ? Output.QUIET : Output.PROGRESS;
-    var run = new LocalRun(console, interrupts, output);
-    if (toResume != null) {
-      try (RunDirectory held = RunDirectory.reopen(toResume)) {
-        RunSpec spec = EffectiveSpec.read(held.spec(), List.of()).spec();
-        return run.resume(held, spec, idOf(spec));
-      }
+    try (Preparation preparation = EmbeddedSystem.prepare()) {
+      var run = new LocalRun(console, interrupts, output, preparation);
+      return toResume != null ? resume(run, toResume) : begin(run);
     }
+  }
+
+  private int resume(LocalRun run, Path toResume)
+      throws SpecRefusedException, RunDirectoryException, InterruptedException {
+    try (RunDirectory held = RunDirectory.reopen(toResume)) {
+      RunSpec spec = EffectiveSpec.read(held.spec(), List.of()).spec();
+      return run.resume(held, spec, idOf(spec));
+    }
+  }
+
+  private int begin(LocalRun run)
+      throws SpecRefusedException, RunDirectoryException, InterruptedException {
     RunSpec spec = EffectiveSpec.read(spec(), settings()).spec();
-    String runId = idOf(spec);
     Path given = directory;
-    if (given != null) {
-      try (RunDirectory held = RunDirectory.create(given)) {
-        return run.begin(held, spec, runId);
-      }
-    }
-    String free = freeName(runId);
-    try (RunDirectory held = RunDirectory.create(Path.of("runs", free))) {
-      return run.begin(held, spec, free);
+    String runId = given == null ? freeName(idOf(spec)) : idOf(spec);
+    try (RunDirectory held = RunDirectory.create(given == null ? RUNS.resolve(runId) : given)) {
+      return run.begin(held, spec, runId);
     }
   }
 
@@ -167,7 +172,7 @@ final class RunCommand implements Callable<Integer> {
   /// Two runs may begin in one second.
   private static String freeName(String runId) {
     String free = runId;
-    for (int number = 2; number <= MOST_NAMES && Files.exists(Path.of("runs", free)); number++) {
+    for (int number = 2; number <= MOST_NAMES && Files.exists(RUNS.resolve(free)); number++) {
       free = runId + "-" + number;
     }
     return free;

@@ -5,12 +5,9 @@ import akka.actor.typed.ActorRef;
 import akka.actor.typed.ActorSystem;
 import akka.actor.typed.Props;
 import akka.actor.typed.javadsl.Adapter;
-import akka.actor.typed.javadsl.Behaviors;
 import akka.cluster.sharding.typed.javadsl.ClusterSharding;
 import akka.cluster.sharding.typed.javadsl.Entity;
 import akka.cluster.typed.Cluster;
-import akka.cluster.typed.Join;
-import com.typesafe.config.ConfigFactory;
 import io.gradus.coordinator.edge.EdgeServer;
 import io.gradus.coordinator.ledger.Ledger;
 import io.gradus.coordinator.run.FileCheckpointStore;
@@ -27,7 +24,6 @@ import java.time.Clock;
 import java.util.Optional;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -90,14 +86,25 @@ public final class Coordinator implements AutoCloseable {
   /// @throws io.gradus.coordinator.ledger.LedgerException when the ledger cannot be used
   /// @throws IOException when an address cannot be used
   public static Coordinator start(CoordinatorConfig config) throws IOException {
-    return start(config, RunDecider::open, Clock.systemUTC(), System::nanoTime);
+    // The actor system starts while the ledger is opened: each takes a good part of the start.
+    return start(config, ClusterNode.starting(config.akka()));
+  }
+
+  /// Starts on a node that is on its way; whatever happens, the node is the coordinator's now.
+  public static Coordinator start(CoordinatorConfig config, ClusterNode node) throws IOException {
+    return start(config, node, RunDecider::open, Clock.systemUTC(), System::nanoTime);
   }
 
   static Coordinator start(
-      CoordinatorConfig config, Decider.Factory deciders, Clock clock, LongSupplier nanoTime)
+      CoordinatorConfig config,
+      ClusterNode node,
+      Decider.Factory deciders,
+      Clock clock,
+      LongSupplier nanoTime)
       throws IOException {
     var closing = new Closing();
     try {
+      closing.add(node, ClusterNode::close);
       ExecutorService blocking =
           closing.add(
               pool("gradus-blocking-", config.ledger().readConnections(), BLOCKING_QUEUE),
@@ -109,17 +116,8 @@ public final class Coordinator implements AutoCloseable {
                   Math.max(2, Runtime.getRuntime().availableProcessors()),
                   CALL_QUEUE),
               ExecutorService::shutdownNow);
-      // The actor system starts while the ledger is opened: each takes a good part of the start.
-      CompletableFuture<ActorSystem<Void>> starting =
-          CompletableFuture.supplyAsync(() -> startSystem(config), Thread::startVirtualThread);
-      Ledger ledger;
-      try {
-        ledger = closing.add(Ledger.open(config.ledger(), clock, nanoTime), Ledger::close);
-      } catch (RuntimeException refused) {
-        var _ = starting.thenAccept(ActorSystem::terminate);
-        throw refused;
-      }
-      ActorSystem<Void> system = closing.add(await(starting), ActorSystem::terminate);
+      Ledger ledger = closing.add(Ledger.open(config.ledger(), clock, nanoTime), Ledger::close);
+      ActorSystem<Void> system = node.await();
       var checkpoints = new FileCheckpointStore(config.checkpointStore());
       var staging = new PayloadStaging(config.edge().stagingMaxBytes());
       var fenced = new CompletableFuture<String>();
@@ -137,7 +135,12 @@ public final class Coordinator implements AutoCloseable {
       ClusterSharding sharding = ClusterSharding.get(system);
       sharding.init(
           Entity.of(
-              RunEntity.KEY, context -> RunEntity.create(context.getEntityId(), surroundings)));
+              RunEntity.KEY,
+              context ->
+                  RunEntity.create(
+                      context.getEntityId(),
+                      surroundings,
+                      self -> context.getShard().tell(new ClusterSharding.Passivate<>(self)))));
       ActorRef<RunRegistry.Message> registry =
           system.systemActorOf(
               RunRegistry.create(
@@ -180,31 +183,12 @@ public final class Coordinator implements AutoCloseable {
     }
   }
 
-  private static ActorSystem<Void> startSystem(CoordinatorConfig config) {
-    ActorSystem<Void> system =
-        ActorSystem.create(
-            Behaviors.empty(),
-            "gradus",
-            config.akka().withFallback(ConfigFactory.defaultReference()).resolve());
-    Cluster cluster = Cluster.get(system);
-    cluster.manager().tell(Join.create(cluster.selfMember().address()));
-    return system;
-  }
-
   private static boolean isAlone(ActorSystem<?> system) {
     int members = 0;
     for (var _ : Cluster.get(system).state().getMembers()) {
       members++;
     }
     return members <= 1;
-  }
-
-  private static ActorSystem<Void> await(CompletableFuture<ActorSystem<Void>> starting) {
-    try {
-      return starting.join();
-    } catch (CompletionException failure) {
-      throw failure.getCause() instanceof RuntimeException cause ? cause : failure;
-    }
   }
 
   private static ExecutorService pool(String name, int threads, int queue) {

@@ -68,6 +68,11 @@ public record CoordinatorConfig(
             .atPath(ROOT));
   }
 
+  /// Configuration of the actor system by default.
+  static Config defaultAkka() {
+    return ConfigFactory.defaultReference().getConfig(ROOT + ".akka");
+  }
+
   /// Reads `config` over the defaults.
   ///
   /// @throws IllegalArgumentException naming the key that is wrong

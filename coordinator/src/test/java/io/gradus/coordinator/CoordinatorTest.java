@@ -62,6 +62,7 @@ class CoordinatorTest {
     try (Coordinator coordinator =
         Coordinator.start(
             config,
+            ClusterNode.starting(config.akka()),
             (plan, image, _) -> new TinyDecider(plan, image),
             Clock.systemUTC(),
             System::nanoTime)) {

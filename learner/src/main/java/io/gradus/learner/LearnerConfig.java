@@ -13,8 +13,8 @@ import java.time.Duration;
 /// @param reconnectDeadline how long the coordinator may be away before the learner gives up
 /// @param writeTimeout how long a checkpoint may take to be written
 /// @param drainTimeout how long a drain may take
-/// @param canaryNats weights that give known text more nats a token than this are not published; a
-///   uniform guess over 17 tokens is 2.8
+/// @param canaryNats weights that give known text more nats a token than this, and than twice what
+///   the session began with, are not published; a uniform guess over 17 tokens costs 2.8
 public record LearnerConfig(
     String runId,
     String learnerId,

@@ -271,6 +271,20 @@ class LearnerTest {
   }
 
   @Test
+  void opensAStreamAgainThatMakesNoSense(TestInfo info) throws Exception {
+    List<FakeBatch> batches = batches();
+    var run = new FakeRun(Specs.tiny().build(), store, batches);
+    run.sendOnce(7, batches.get(8));
+
+    Learner learner = start(info, run);
+
+    assertThat(learner.ending().get(30, TimeUnit.SECONDS)).isEqualTo(Learner.Ending.RUN_ENDED);
+    assertThat(run.events).contains("stream from 7");
+    assertThat(run.failures).as("the batch itself is sound").isEmpty();
+    assertThat(run.violations).isEmpty();
+  }
+
+  @Test
   void loadsACheckpointAgainAfterABatchThatFailedHalfWay(TestInfo info) throws Exception {
     var whole = new FakeRun(Specs.tiny().build(), store.resolve("whole"), batches());
     start(info, whole, ONE_REPLICA).ending().get(30, TimeUnit.SECONDS);
@@ -466,9 +480,9 @@ class LearnerTest {
     run.stallAfter(120);
 
     await().until(() -> run.publications.size() == 25);
-    await().untilAsserted(() -> assertThat(NativeMemory.pointerCount()).isEqualTo(early));
+    await().untilAsserted(() -> assertThat(NativeMemory.pointerCount()).isLessThanOrEqualTo(early));
     learner.close();
-    assertThat(NativeMemory.pointerCount()).isEqualTo(before);
+    assertThat(NativeMemory.pointerCount()).isLessThanOrEqualTo(before);
   }
 
   /// What is on the disk, without the manifest, which names the version.

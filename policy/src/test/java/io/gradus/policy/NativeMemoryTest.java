@@ -20,6 +20,7 @@ import java.util.concurrent.RejectedExecutionException;
 import org.assertj.core.api.Assertions;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.Test;
 
@@ -46,11 +47,11 @@ class NativeMemoryTest {
 
       work(trainer, sampler, rows, requests, 100);
 
-      assertThat(NativeMemory.pointerCount()).isEqualTo(pointers);
+      assertThat(NativeMemory.pointerCount()).isLessThanOrEqualTo(pointers);
       // A hundred leaked steps would hold far more than what allocator and JIT add meanwhile.
       assertThat(Pointer.physicalBytes() - bytes).isLessThan(64L << 20);
     }
-    assertThat(NativeMemory.pointerCount()).isEqualTo(beforeAnything);
+    assertThat(NativeMemory.pointerCount()).isLessThanOrEqualTo(beforeAnything);
   }
 
   private static void work(
@@ -66,6 +67,19 @@ class NativeMemoryTest {
           1e-3);
       sampler.sample(requests, SamplingParameters.unfiltered(1), () -> false);
     }
+  }
+
+  /// Every other test for leaks rests on this one.
+  @Test
+  void countsWhatIsNotClosed() {
+    NativeMemory.prepareThread();
+    long before = NativeMemory.pointerCount();
+
+    Tensor open = torch.zeros(3);
+
+    assertThat(NativeMemory.pointerCount()).isGreaterThan(before);
+    open.close();
+    assertThat(NativeMemory.pointerCount()).isLessThanOrEqualTo(before);
   }
 
   @Test

@@ -1,6 +1,7 @@
 package io.gradus.cli.embedded;
 
 import io.gradus.cli.session.RunningSystem;
+import io.gradus.coordinator.ClusterNode;
 import io.gradus.coordinator.Coordinator;
 import io.gradus.coordinator.CoordinatorConfig;
 import io.gradus.learner.Learner;
@@ -82,9 +83,23 @@ public final class EmbeddedSystem implements RunningSystem {
                     "run %s was taken over by another process, so this one ends".formatted(run))));
   }
 
-  /// Loads libtorch on a thread of its own: a good part of a start, and needed by no one until
-  /// there is a run.
-  public static void prepare() {
+  /// What takes most of a start, on its way in the background; whoever prepared closes it.
+  public static final class Preparation implements AutoCloseable {
+
+    private final ClusterNode node;
+
+    private Preparation(ClusterNode node) {
+      this.node = node;
+    }
+
+    @Override
+    public void close() {
+      node.close();
+    }
+  }
+
+  /// Begins to load libtorch and to start the coordinator's node, before there is a run.
+  public static Preparation prepare() {
     Thread.ofPlatform()
         .name("gradus-libtorch")
         .daemon()
@@ -96,6 +111,7 @@ public final class EmbeddedSystem implements RunningSystem {
             log.atError().setCause(e).log("libtorch cannot be loaded");
           }
         });
+    return new Preparation(ClusterNode.starting());
   }
 
   /// Starts the coordinator.
@@ -104,10 +120,11 @@ public final class EmbeddedSystem implements RunningSystem {
   /// @param nanoTime monotonic nanoseconds, `System::nanoTime`
   /// @throws io.gradus.coordinator.ledger.LedgerException when the ledger cannot be used
   public static EmbeddedSystem open(
-      Path ledger, Path checkpoints, String name, LongSupplier nanoTime) throws IOException {
+      Preparation preparation, Path ledger, Path checkpoints, String name, LongSupplier nanoTime)
+      throws IOException {
     Optional<Witness> witness = Witness.of(System.getenv(Witness.VARIABLE));
     Coordinator coordinator =
-        Coordinator.start(CoordinatorConfig.embedded(ledger, checkpoints, name));
+        Coordinator.start(CoordinatorConfig.embedded(ledger, checkpoints, name), preparation.node);
     return new EmbeddedSystem(
         coordinator, InProcessChannelBuilder.forName(name).build(), witness, nanoTime);
   }

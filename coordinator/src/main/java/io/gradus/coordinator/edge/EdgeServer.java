@@ -105,7 +105,7 @@ public final class EdgeServer implements AutoCloseable {
                 config,
                 backing.blocking(),
                 backing.nanoTime()),
-            new LedgerService(backing.ledger(), rules, backing.blocking()));
+            new LedgerService(backing.ledger(), rules, backing.blocking(), backing.nanoTime()));
     var started = new ArrayList<Server>();
     Optional<Integer> port = Optional.empty();
     try {

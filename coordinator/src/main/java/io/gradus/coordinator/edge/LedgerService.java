@@ -1,5 +1,6 @@
 package io.gradus.coordinator.edge;
 
+import io.gradus.coordinator.audit.RunAudit;
 import io.gradus.coordinator.ledger.GroupRecord;
 import io.gradus.coordinator.ledger.Ledger;
 import io.gradus.coordinator.ledger.RunKey;
@@ -8,29 +9,102 @@ import io.gradus.core.group.Outcome;
 import io.gradus.core.group.StateReason;
 import io.gradus.core.group.Verdict;
 import io.gradus.core.ledger.GroupRow;
+import io.gradus.ledger.v1.AuditRunRequest;
+import io.gradus.ledger.v1.AuditRunResponse;
 import io.gradus.ledger.v1.GetGroupRequest;
 import io.gradus.ledger.v1.GetGroupResponse;
 import io.gradus.ledger.v1.LedgerServiceGrpc;
 import io.gradus.ledger.v1.ListGroupsRequest;
 import io.gradus.ledger.v1.ListGroupsResponse;
+import io.grpc.StatusRuntimeException;
+import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
+import java.util.concurrent.Semaphore;
+import java.util.function.LongSupplier;
 
 /// Answers questions about what was recorded.
 final class LedgerService extends LedgerServiceGrpc.LedgerServiceImplBase {
 
   private static final int DEFAULT_PAGE = 100;
 
+  /// Each holds a connection for as long as it takes.
+  private static final int MAX_AUDITS = 1;
+
   private final Ledger ledger;
   private final SchemaRules rules;
   private final Executor blocking;
+  private final LongSupplier nanoTime;
+  private final Semaphore audits = new Semaphore(MAX_AUDITS);
 
-  LedgerService(Ledger ledger, SchemaRules rules, Executor blocking) {
+  LedgerService(Ledger ledger, SchemaRules rules, Executor blocking, LongSupplier nanoTime) {
     this.ledger = ledger;
     this.rules = rules;
     this.blocking = blocking;
+    this.nanoTime = nanoTime;
+  }
+
+  @Override
+  public void auditRun(AuditRunRequest request, StreamObserver<AuditRunResponse> responses) {
+    var call = (ServerCallStreamObserver<AuditRunResponse>) responses;
+    try {
+      rules.require(request);
+    } catch (StatusRuntimeException refusal) {
+      call.onError(refusal);
+      return;
+    }
+    if (!audits.tryAcquire()) {
+      call.onError(
+          Refusals.exhausted(
+              "TOO_MANY_AUDITS",
+              "%d audits are under way already; come again later".formatted(MAX_AUDITS)));
+      return;
+    }
+    // Set, so that a cancelled call is seen by the audit instead of failing its next message.
+    call.setOnCancelHandler(() -> {});
+    Thread.ofVirtual()
+        .name("gradus-audit-" + request.getRunId())
+        .start(() -> {
+          try {
+            audit(request.getRunId(), call);
+          } finally {
+            audits.release();
+          }
+        });
+  }
+
+  private void audit(String runId, ServerCallStreamObserver<AuditRunResponse> call) {
+    try {
+      RunAudit.Result result =
+          RunAudit.of(
+              ledger.reader(),
+              runId,
+              rows -> {
+                if (call.isReady()) {
+                  call.onNext(AuditRunResponse.newBuilder().setRowsRead(rows).build());
+                }
+                return !call.isCancelled();
+              },
+              nanoTime);
+      switch (result) {
+        case RunAudit.Result.Done(var report, var rows) -> {
+          call.onNext(
+              AuditRunResponse.newBuilder()
+                  .setRowsRead(rows)
+                  .setReport(AuditMapper.toProto(report))
+                  .build());
+          call.onCompleted();
+        }
+        case RunAudit.Result.Absent() -> call.onError(Refusals.noSuchRun(runId));
+        case RunAudit.Result.Stopped() -> {}
+      }
+    } catch (RuntimeException failure) {
+      if (!call.isCancelled()) {
+        call.onError(Answers.statusOf(failure));
+      }
+    }
   }
 
   @Override

@@ -38,13 +38,13 @@ import java.util.regex.Pattern;
  */
 
 /// The constraints of the schema, checked without CEL.
-final class SchemaRules {
+public final class SchemaRules {
 
   /// A field that breaks a rule.
   ///
   /// @param path such as `spec.rollout.temperature` or `leases[3].progress`
   /// @param message what is there, and what must be
-  record Violation(String path, String message) {}
+  public record Violation(String path, String message) {}
 
   /// A broken rule in words, or nothing.
   private interface Check extends Function<Object, Optional<String>> {}
@@ -61,7 +61,7 @@ final class SchemaRules {
   private final Map<Descriptor, Rules> rules = new ConcurrentHashMap<>();
 
   /// What `message` breaks, at most a few findings for each field.
-  List<Violation> violations(Message message) {
+  public List<Violation> violations(Message message) {
     var violations = new ArrayList<Violation>(0);
     check(message, "", violations);
     return violations;

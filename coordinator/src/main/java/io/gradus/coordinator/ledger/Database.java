@@ -70,11 +70,13 @@ final class Database implements AutoCloseable {
     FileChannel lock = lock(file);
     var opened = new ArrayList<HikariDataSource>();
     try {
-      HikariDataSource writer = pool(Role.WRITER, sqlite(config, Role.WRITER), 1, config);
+      SQLiteDataSource source = sqlite(config, Role.WRITER);
+      // Before there is a pool, which would try a damaged file again and again.
+      requireWholeFile(config, source);
+      HikariDataSource writer = pool(Role.WRITER, taken(source), 1, config);
       opened.add(writer);
       boolean isMigrated;
       try (Connection connection = writer.getConnection()) {
-        requireWholeFile(config, connection);
         requireDurableSqlite(connection, file);
         isMigrated = isMigrated(connection);
       }
@@ -82,7 +84,7 @@ final class Database implements AutoCloseable {
         migrate(writer, file.toString());
       }
       HikariDataSource readers =
-          pool(Role.READER, sqlite(config, Role.READER), config.readConnections(), config);
+          pool(Role.READER, taken(sqlite(config, Role.READER)), config.readConnections(), config);
       opened.add(readers);
       return new Database(writer, readers, lock);
     } catch (SQLException | RuntimeException failure) {
@@ -125,14 +127,17 @@ final class Database implements AutoCloseable {
     }
     var opened = new ArrayList<HikariDataSource>();
     try {
-      Consumer<HikariConfig> source =
-          config.isSqlite() ? sqlite(config, Role.READER) : postgres(config, Role.READER);
-      HikariDataSource readers = pool(Role.READER, source, config.readConnections(), config);
+      Consumer<HikariConfig> settings;
+      if (config.isSqlite()) {
+        SQLiteDataSource source = sqlite(config, Role.READER);
+        requireWholeFile(config, source);
+        settings = taken(source);
+      } else {
+        settings = postgres(config, Role.READER);
+      }
+      HikariDataSource readers = pool(Role.READER, settings, config.readConnections(), config);
       opened.add(readers);
       try (Connection connection = readers.getConnection()) {
-        if (config.isSqlite()) {
-          requireWholeFile(config, connection);
-        }
         if (!isMigrated(connection)) {
           throw new LedgerException(
               Kind.DAMAGED,
@@ -151,7 +156,7 @@ final class Database implements AutoCloseable {
     READER
   }
 
-  private static Consumer<HikariConfig> sqlite(LedgerConfig config, Role role) {
+  private static SQLiteDataSource sqlite(LedgerConfig config, Role role) {
     var pragmas = new SQLiteConfig();
     pragmas.setBusyTimeout(Math.toIntExact(config.lockTimeout().toMillis()));
     pragmas.setTempStore(SQLiteConfig.TempStore.MEMORY);
@@ -162,6 +167,10 @@ final class Database implements AutoCloseable {
     }
     var source = new SQLiteDataSource(pragmas);
     source.setUrl(config.jdbcUrl());
+    return source;
+  }
+
+  private static Consumer<HikariConfig> taken(DataSource source) {
     return settings -> settings.setDataSource(source);
   }
 
@@ -230,6 +239,12 @@ final class Database implements AutoCloseable {
     throw new LedgerException(
         Kind.IN_USE,
         "%s: another process writes to this ledger; wait for it or stop it".formatted(file));
+  }
+
+  private static void requireWholeFile(LedgerConfig config, DataSource source) throws SQLException {
+    try (Connection connection = source.getConnection()) {
+      requireWholeFile(config, connection);
+    }
   }
 
   private static void requireWholeFile(LedgerConfig config, Connection connection)

@@ -3,6 +3,7 @@ package io.gradus.coordinator.ledger;
 import static java.util.stream.Collectors.groupingBy;
 import static java.util.stream.Collectors.toMap;
 
+import io.gradus.coordinator.ledger.LedgerException.Kind;
 import io.gradus.core.batch.BatchNumber;
 import io.gradus.core.group.GroupId;
 import io.gradus.core.group.LeaseId;
@@ -18,11 +19,19 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.function.Function;
+import java.util.function.Supplier;
 import org.jdbi.v3.core.Handle;
 import org.jdbi.v3.core.Jdbi;
+import org.jdbi.v3.core.JdbiException;
+import org.jdbi.v3.core.transaction.TransactionIsolationLevel;
 
 /// Reads of the ledger, on connections of their own; every call blocks.
 public final class LedgerReader {
+
+  /// Every statement of a transaction sees the same commits.
+  private static final TransactionIsolationLevel SNAPSHOT =
+      TransactionIsolationLevel.REPEATABLE_READ;
 
   private static final String OPEN_GROUP = "state in ('PENDING', 'LEASED', 'ACCEPTED')";
   private static final String RUN =
@@ -73,7 +82,48 @@ public final class LedgerReader {
 
   /// The state of a run as one snapshot, without taking it over.
   public RunImage image(StoredRun run) {
-    return readers.inTransaction(handle -> image(handle, run));
+    return readers.inTransaction(SNAPSHOT, handle -> image(handle, run));
+  }
+
+  /// Hands every row of a run to `body`, as they are at one moment, beside whoever writes. Holds a
+  /// connection until `body` returns; empty when there is no such run.
+  ///
+  /// @param onRow called after every row, on the thread of the caller
+  /// @throws LedgerException when rows cannot be read
+  public <T> Optional<T> scan(String runId, Runnable onRow, Function<RunScan, T> body) {
+    return readable(() ->
+        readers.inTransaction(
+            SNAPSHOT,
+            handle ->
+                handle
+                    .createQuery("select run_key from run where run_id = ?")
+                    .bind(0, runId)
+                    .map((row, _) -> new RunKey(runId, row.getLong(1)))
+                    .findOne()
+                    .map(key -> body.apply(new RunScan(handle, key, onRow)))));
+  }
+
+  /// Ids of all runs, oldest first.
+  ///
+  /// @throws LedgerException when they cannot be read
+  public List<String> runIds() {
+    return readable(() ->
+        readers.withHandle(handle ->
+            handle
+                .createQuery("select run_id from run order by run_key")
+                .mapTo(String.class)
+                .list()));
+  }
+
+  private static <T> T readable(Supplier<T> body) {
+    try {
+      return body.get();
+    } catch (JdbiException failure) {
+      throw new LedgerException(
+          Kind.DAMAGED,
+          "the ledger cannot be read: " + CommitLoop.Failures.rootMessage(failure),
+          failure);
+    }
   }
 
   static RunImage image(Handle handle, StoredRun run) {

@@ -87,7 +87,7 @@ final class RowReader {
         admitted(row));
   }
 
-  private static Optional<GroupRow.Admitted> admitted(ResultSet row) throws SQLException {
+  static Optional<GroupRow.Admitted> admitted(ResultSet row) throws SQLException {
     Optional<Long> lease = optionalLong(row, "admitted_lease");
     if (lease.isEmpty()) {
       return Optional.empty();

@@ -21,6 +21,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -31,10 +32,14 @@ import org.slf4j.LoggerFactory;
 /// | recovering | state read after the epoch was raised | active |
 /// | recovering | the run has ended | ended |
 /// | recovering | a failure, attempts left | recovering, after a pause |
-/// | recovering | a failure, no attempts left; no such run | stopped |
+/// | recovering | a failure, no attempts left; no such run | leaving |
 /// | active | a failed commit, a decider that broke | recovering |
-/// | active | fenced | stopped, and the node is told to leave |
+/// | active | fenced | leaving, and the node is told to leave |
 /// | active | the decider ended the run, durably | ended |
+/// | leaving | its shard stops it | stopped |
+///
+/// An entity that leaves goes on refusing until its shard has heard of it and keeps what comes for
+/// the next one: were it to stop by itself, whoever asks in that moment would hear nothing.
 ///
 /// What waits for an answer when a decider is dropped is refused with RUN_RECOVERING; sessions are
 /// told to join again.
@@ -75,6 +80,7 @@ public final class RunEntity {
 
   private final String runId;
   private final RunSurroundings surroundings;
+  private final Consumer<ActorRef<RunCommand>> onLeaving;
   private final ActorContext<RunCommand> context;
   private final TimerScheduler<RunCommand> timers;
   private final StashBuffer<RunCommand> stash;
@@ -82,23 +88,30 @@ public final class RunEntity {
   private RunEntity(
       String runId,
       RunSurroundings surroundings,
+      Consumer<ActorRef<RunCommand>> onLeaving,
       ActorContext<RunCommand> context,
       TimerScheduler<RunCommand> timers,
       StashBuffer<RunCommand> stash) {
     this.runId = runId;
     this.surroundings = surroundings;
+    this.onLeaving = onLeaving;
     this.context = context;
     this.timers = timers;
     this.stash = stash;
   }
 
-  public static Behavior<RunCommand> create(String runId, RunSurroundings surroundings) {
+  /// The entity of a run.
+  ///
+  /// @param onLeaving asks the entity's shard to stop it
+  public static Behavior<RunCommand> create(
+      String runId, RunSurroundings surroundings, Consumer<ActorRef<RunCommand>> onLeaving) {
     return Behaviors.setup(context ->
         Behaviors.withTimers(timers ->
             Behaviors.withStash(
                 surroundings.config().stashCapacity(),
                 stash ->
-                    new RunEntity(runId, surroundings, context, timers, stash).recovering(1))));
+                    new RunEntity(runId, surroundings, onLeaving, context, timers, stash)
+                        .recovering(1))));
   }
 
   private Behavior<RunCommand> recovering(int attempt) {
@@ -185,7 +198,7 @@ public final class RunEntity {
           .addKeyValue("run", runId)
           .addKeyValue("attempts", attempt)
           .log("run is given up here until it is woken again");
-      return refusingTheStash();
+      return leavingUnrecovered();
     }
     var pause =
         Duration.ofMillis(
@@ -217,22 +230,30 @@ public final class RunEntity {
     return Behaviors.same();
   }
 
-  private Behavior<RunCommand> refusingTheStash() {
-    stash.forEach(command ->
-        refuse(
-            command,
-            RunAnswer.Refused.RECOVERING,
-            "run %s cannot be recovered now; come again later".formatted(runId)));
-    return Behaviors.stopped();
+  private Behavior<RunCommand> leavingUnrecovered() {
+    return leaving(
+        RunAnswer.Refused.RECOVERING,
+        "run %s cannot be recovered now; come again later".formatted(runId));
   }
 
   private Behavior<RunCommand> absent() {
-    stash.forEach(command ->
-        refuse(
-            command,
-            RunAnswer.Refused.NOT_FOUND,
-            "run %s is not in the ledger; submit it first".formatted(runId)));
-    return Behaviors.stopped();
+    return leaving(
+        RunAnswer.Refused.NOT_FOUND,
+        "run %s is not in the ledger; submit it first".formatted(runId));
+  }
+
+  private Behavior<RunCommand> leaving(String reason, String message) {
+    timers.cancelAll();
+    stash.forEach(command -> refuse(command, reason, message));
+    onLeaving.accept(context.getSelf());
+    return Behaviors.receive(RunCommand.class)
+        .onMessage(
+            RunCommand.class,
+            command -> {
+              refuse(command, reason, message);
+              return Behaviors.same();
+            })
+        .build();
   }
 
   private Behavior<RunCommand> active(ActiveRun run) {
@@ -270,7 +291,7 @@ public final class RunEntity {
             .addKeyValue("run", runId)
             .log("run was taken over elsewhere; this node must leave");
         surroundings.onFenced().accept(runId);
-        yield refusingTheStash();
+        yield leavingUnrecovered();
       }
       case ActiveRun.Next.Ended(var progress) -> {
         timers.cancel(Tick.class);

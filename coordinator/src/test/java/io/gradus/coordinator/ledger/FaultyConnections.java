@@ -4,14 +4,18 @@ import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.time.Clock;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import javax.sql.DataSource;
 
-/// Connections that lose the answer to a commit, before or after it took place.
-final class FaultyConnections {
+/// Connections of a ledger's writer that hold commits back, or lose the answer to one before or
+/// after it took place.
+public final class FaultyConnections {
 
-  enum Fault {
+  public enum Fault {
     /// The connection breaks before the commit reaches the database.
     BEFORE_COMMIT,
     /// The commit takes place, and its answer is lost.
@@ -19,10 +23,52 @@ final class FaultyConnections {
   }
 
   private final Deque<Fault> planned = new ArrayDeque<>();
+  private final Deque<Gate> gates = new ArrayDeque<>();
   private Runnable onFault = () -> {};
 
+  /// A commit that waits.
+  public static final class Gate {
+
+    private final CountDownLatch arrived = new CountDownLatch(1);
+    private final CountDownLatch opened = new CountDownLatch(1);
+
+    /// Waits until a commit stands before the gate: its statements were sent.
+    public void awaitArrival() throws InterruptedException {
+      if (!arrived.await(20, TimeUnit.SECONDS)) {
+        throw new AssertionError("no commit came within 20 s");
+      }
+    }
+
+    public void open() {
+      opened.countDown();
+    }
+
+    private void pass() throws SQLException {
+      arrived.countDown();
+      try {
+        if (!opened.await(60, TimeUnit.SECONDS)) {
+          throw new SQLException("nobody opened the gate");
+        }
+      } catch (InterruptedException interrupted) {
+        throw new SQLException(interrupted);
+      }
+    }
+  }
+
+  /// Opens a ledger that writes through these connections.
+  public Ledger open(LedgerConfig config) {
+    return Ledger.open(config, Clock.systemUTC(), System::nanoTime, this::around);
+  }
+
+  /// The next commit waits until the gate is opened.
+  public synchronized Gate holdNextCommit() {
+    var gate = new Gate();
+    gates.add(gate);
+    return gate;
+  }
+
   /// The next commits fail so, in this order.
-  synchronized void plan(Fault... faults) {
+  public synchronized void plan(Fault... faults) {
     for (Fault fault : faults) {
       planned.add(fault);
     }
@@ -31,6 +77,11 @@ final class FaultyConnections {
   /// What happens between a fault and its discovery.
   synchronized void onFault(Runnable body) {
     onFault = body;
+  }
+
+  /// Nothing fails any more.
+  public synchronized void heal() {
+    planned.clear();
   }
 
   synchronized boolean isSpent() {
@@ -52,6 +103,13 @@ final class FaultyConnections {
         (method, arguments) -> {
           if (!method.getName().equals("commit")) {
             return method.invoke(connection, arguments);
+          }
+          Gate gate;
+          synchronized (this) {
+            gate = gates.poll();
+          }
+          if (gate != null) {
+            gate.pass();
           }
           Fault fault;
           Runnable then;

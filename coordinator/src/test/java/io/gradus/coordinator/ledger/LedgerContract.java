@@ -2,6 +2,9 @@ package io.gradus.coordinator.ledger;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.gradus.coordinator.audit.AuditReport;
+import io.gradus.coordinator.audit.Plays;
+import io.gradus.coordinator.audit.RunAudit;
 import io.gradus.core.batch.BatchState;
 import io.gradus.core.group.GroupId;
 import io.gradus.core.group.GroupState;
@@ -19,6 +22,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -410,6 +414,74 @@ abstract class LedgerContract {
     assertThat(ledger.reader().activeRuns()).isEmpty();
     assertThat(ledger.reader().findRun("run-1").orElseThrow().isFinal()).isTrue();
     assertThat(ledger.reader().runs(10)).hasSize(1);
+  }
+
+  @Test
+  void isAuditedBesideItsWriter() throws Exception {
+    Ledger ledger = open();
+    var heard = new ArrayList<AuditReport>();
+
+    Plays.play(
+        ledger,
+        "run-1",
+        Plays.STAR,
+        1,
+        run -> {
+          run.untilApplied(9);
+          heard.add(Plays.done(RunAudit.of(ledger.reader(), "run-1", _ -> true, System::nanoTime)));
+          run.cancel();
+          heard.add(Plays.done(RunAudit.of(ledger.reader(), "run-1", _ -> true, System::nanoTime)));
+        });
+
+    assertThat(heard).extracting(AuditReport::runState).containsExactly("RUNNING", "CANCELLED");
+    assertThat(heard).allSatisfy(report -> assertThat(report.findings()).isEmpty());
+    assertThat(heard.getFirst().groupsCreated()).isGreaterThan(20);
+  }
+
+  @Test
+  void auditsARunThatNothingWasDecidedAbout() throws Exception {
+    Ledger ledger = open();
+    var _ =
+        ledger
+            .createRun("run-1", Plays.STAR.toByteArray())
+            .toCompletableFuture()
+            .get(30, TimeUnit.SECONDS);
+
+    AuditReport report =
+        Plays.done(RunAudit.of(ledger.reader(), "run-1", _ -> true, System::nanoTime));
+
+    assertThat(report.isSound()).isTrue();
+    assertThat(report.runState()).isEqualTo("NEW");
+    assertThat(RunAudit.of(ledger.reader(), "run-2", _ -> true, System::nanoTime))
+        .isEqualTo(new RunAudit.Result.Absent());
+  }
+
+  @Test
+  void endsAnAuditThatNobodyWaitsFor() throws Exception {
+    Ledger ledger = open();
+    var told = new ArrayList<Long>();
+    var seconds = new AtomicLong();
+
+    Plays.play(
+        ledger,
+        "run-1",
+        Plays.STAR,
+        1,
+        run -> {
+          run.untilApplied(6);
+          assertThat(
+                  RunAudit.of(
+                      ledger.reader(),
+                      "run-1",
+                      rows -> {
+                        told.add(rows);
+                        return told.size() < 3;
+                      },
+                      () -> seconds.getAndIncrement() * 250_000_000))
+              .isEqualTo(new RunAudit.Result.Stopped());
+        });
+
+    assertThat(told).as("a row takes a quarter of a second here").containsExactly(4L, 8L, 12L);
   }
 
   /// Prints how fast rows go in; a machine's speed is nothing to assert.

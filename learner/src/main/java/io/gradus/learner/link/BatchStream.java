@@ -26,7 +26,8 @@ final class BatchStream {
   private final BatchReader reader;
   private @Nullable ClientCallStreamObserver<StreamBatchesRequest> requests;
 
-  private BatchStream(Inbox inbox, BatchReader reader) {
+  /// A stream that is not open yet.
+  BatchStream(Inbox inbox, BatchReader reader) {
     this.inbox = inbox;
     this.reader = reader;
   }

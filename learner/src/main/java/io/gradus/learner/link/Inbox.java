@@ -183,6 +183,8 @@ public final class Inbox {
   void streamEnded(BatchStream from, Arrival end) {
     change(() -> {
       if (from == stream) {
+        // What it says after its end, such as that it was cancelled, is not news.
+        stream = null;
         streamEnd = end;
       }
     });

@@ -17,17 +17,11 @@ public final class LinkException extends Exception {
   /// The run is over.
   public static final String RUN_ENDED = "RUN_ENDED";
 
-  private final transient Status status;
   private final String reason;
 
   LinkException(String what, Throwable failure) {
     super(what + ": " + textOf(failure), failure);
-    status = Status.fromThrowable(failure);
     reason = reasonOf(failure);
-  }
-
-  public Status status() {
-    return status;
   }
 
   /// What clients branch on, in UPPER_SNAKE; empty where the coordinator gave none.

@@ -45,7 +45,7 @@ public final class CheckpointWriter implements AutoCloseable {
   private final double canaryNats;
   private final LongSupplier nanoTime;
 
-  /// @param canaryNats weights under which the canary is less likely than this are not written
+  /// @param canaryNats so many nats a token the canary may cost in any case
   public CheckpointWriter(String name, double canaryNats, LongSupplier nanoTime) {
     thread = new TorchThread(name, 2);
     this.canaryNats = canaryNats;
@@ -79,12 +79,11 @@ public final class CheckpointWriter implements AutoCloseable {
                   .formatted(order.step())
               + " optimizer.gradient_clip, and resume from the last checkpoint");
     }
-    double nats = order.canary().meanNats(snapshot.decoder());
-    // Written so that NaN is refused too.
-    if (!(nats <= canaryNats)) {
+    Canary.Verdict verdict = order.canary().judge(snapshot.decoder(), canaryNats);
+    if (!verdict.isAcceptable()) {
       throw new UnpublishableException(
           "after step %d the policy gives known text %.1f nats a token, more than %.1f: it has"
-                  .formatted(order.step(), nats, canaryNats)
+                  .formatted(order.step(), verdict.nats(), verdict.limit())
               + " diverged; lower optimizer.learning_rate, and resume from the last checkpoint");
     }
   }

@@ -232,11 +232,11 @@ class LibtorchEngineTest {
 
       cycle(measured, manifests, 50);
 
-      assertThat(NativeMemory.pointerCount()).isEqualTo(pointers);
+      assertThat(NativeMemory.pointerCount()).isLessThanOrEqualTo(pointers);
       // Fifty leaked decoders and samples would hold more than what the heap grows by meanwhile.
       assertThat(Pointer.physicalBytes() - bytes).isLessThan(64L << 20);
     }
-    assertThat(NativeMemory.pointerCount()).isEqualTo(before);
+    assertThat(NativeMemory.pointerCount()).isLessThanOrEqualTo(before);
   }
 
   /// Loads as a worker does: the next version before the last is closed, now and then an old one.

@@ -1,0 +1,4 @@
+@NullMarked
+package io.gradus.coordinator.audit;
+
+import org.jspecify.annotations.NullMarked;
