@@ -69,7 +69,9 @@ final class AdmissionLaws {
     }
     boolean isPinnedElsewhere =
         group.pinnedVersion().filter(v -> !v.equals(submitted.oldestVersion())).isPresent();
-    if (!isGranted(submitted) || isPinnedElsewhere) {
+    // An incarnation that was taken over does not know the newest versions.
+    boolean isUnknown = rows.version(submitted.oldestVersion()).isEmpty();
+    if (!isGranted(submitted) || isPinnedElsewhere || isUnknown) {
       return Admission.Refused.class;
     }
     if (4 * submitted.outcomes().size() < 3 * group.size()) {

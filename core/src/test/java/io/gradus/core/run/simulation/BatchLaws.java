@@ -228,7 +228,11 @@ final class BatchLaws {
         rows.group(use.group()).orElseThrow(() -> new IllegalStateException("no group " + use));
     GroupRow.Admitted admitted =
         group.admitted().orElseThrow(() -> new IllegalStateException("not admitted " + group));
-    Violation.unless(group.state() == GroupState.ACCEPTED, "G3: %s uses %s", batch, group);
+    Violation.unless(
+        group.state() == GroupState.ACCEPTED && group.reason() == StateReason.NONE,
+        "G3: %s uses %s, which has left replay",
+        batch,
+        group);
     Violation.unless(
         group.purpose() == GroupPurpose.TRAINING
             || (group.purpose() == GroupPurpose.RATIONALIZATION

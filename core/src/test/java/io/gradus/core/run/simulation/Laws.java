@@ -8,6 +8,7 @@ import io.gradus.core.ledger.Write;
 import io.gradus.core.run.Decision;
 import io.gradus.core.run.Effect;
 import io.gradus.core.run.Input;
+import io.gradus.core.run.RunPlan;
 import io.gradus.core.run.RunView;
 import java.util.ArrayList;
 import java.util.List;
@@ -25,6 +26,7 @@ final class Laws {
 
   private final ModelLedger rows;
   private final SimulatedRun world;
+  private final StragglerLaws stragglers;
   private final GroupLaws groups;
   private final BatchLaws batches;
   private final VersionLaws versions;
@@ -42,7 +44,8 @@ final class Laws {
   Laws(SimulatedRun world, ModelLedger rows) {
     this.world = world;
     this.rows = rows;
-    this.groups = new GroupLaws(world, rows);
+    this.stragglers = new StragglerLaws(world, rows);
+    this.groups = new GroupLaws(world, rows, stragglers);
     this.batches = new BatchLaws(world, rows);
     this.versions = new VersionLaws(rows);
     this.strata = new StratumLaws(world.plan(), rows);
@@ -83,9 +86,13 @@ final class Laws {
     } else {
       versions.end(input, decision, false);
     }
+    run.asked(input);
     decisions++;
     if (decisions % VIEWED_EVERY == 0 && !isOver()) {
       run.viewed(view.get());
+    }
+    if (world.plan().unit() == RunPlan.Unit.GROUP && !isOver()) {
+      stragglers.decided(view, learners, leases.pausedNanos());
     }
     if (input instanceof Input.Tick && !isOver()) {
       leases.ticked();
@@ -118,6 +125,7 @@ final class Laws {
           strata.put(row);
           touched.add(row);
           if (row.state() == GroupState.LEASED) {
+            pace.grants(row, granted);
             granted++;
             leases.granted(row);
             isCreating |= row.attempts() == 1 && row.purpose().isTraining();
@@ -126,8 +134,10 @@ final class Laws {
         case Write.PutBatch(var row) -> {
           switch (batches.put(row, input)) {
             case BOUND -> {
+              pace.binds(row);
               bound.add(row);
               strata.bound(row);
+              stragglers.bound(row);
             }
             case SETTLED -> settled.add(row);
             case OTHER -> {}
@@ -152,6 +162,9 @@ final class Laws {
     touched.forEach(groups::isWhole);
     for (BatchRow row : bound) {
       batches.hasUses(row);
+      if (row.binding() == 1 && row.gold().isEmpty()) {
+        pace.bound();
+      }
     }
     for (BatchRow row : settled) {
       batches.isSettled(row, isOver);

@@ -22,7 +22,6 @@ final class LeaseLaws {
   private final TreeMap<LeaseId, Long> progress = new TreeMap<>();
   private long tickedNanos;
 
-  /// By how much pauses of the process have moved deadlines, at most.
   private long pausedNanos;
 
   LeaseLaws(SimulatedRun world, ModelLedger rows) {
@@ -31,6 +30,11 @@ final class LeaseLaws {
     this.rows = rows;
     this.openedNanos = world.time().nanos();
     this.tickedNanos = openedNanos;
+  }
+
+  /// By how much pauses of the process have moved deadlines, at most.
+  long pausedNanos() {
+    return pausedNanos;
   }
 
   void heard(Input input) {
@@ -46,7 +50,10 @@ final class LeaseLaws {
           });
       case Input.Tick() -> {
         long gap = now - tickedNanos;
-        if (3 * gap > plan.rollout().leaseTtl().toNanos()) {
+        long shortest =
+            Math.min(
+                plan.rollout().leaseTtl().toNanos(), plan.rollout().progressTimeout().toNanos());
+        if (3 * gap > shortest) {
           pausedNanos += gap;
         }
         tickedNanos = now;

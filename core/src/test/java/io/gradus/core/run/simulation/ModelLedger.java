@@ -430,9 +430,14 @@ final class ModelLedger {
     return batches.isEmpty() ? 0 : batches.lastKey().number().value();
   }
 
-  /// The last batch in the lineage of the newest version; 0 where there is none.
+  /// The last batch in the lineage of the newest version that was not given up; 0 where there is
+  /// none.
   long publishedBatch() {
-    return versions.isEmpty() ? 0 : versions.lastEntry().getValue().manifest().batchOrZero();
+    return versions.descendingMap().values().stream()
+        .filter(row -> !row.deleted())
+        .findFirst()
+        .map(row -> row.manifest().batchOrZero())
+        .orElse(0L);
   }
 
   /// Durable versions on the live line from which a learner can go on, most batches first.

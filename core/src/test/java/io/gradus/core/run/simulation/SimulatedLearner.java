@@ -108,6 +108,8 @@ final class SimulatedLearner {
     private long step;
     private Optional<BatchNumber> batch = Optional.empty();
     private Lineage lineage = Lineage.root();
+    private Optional<BatchNumber> batchBefore = Optional.empty();
+    private Lineage lineageBefore = Lineage.root();
     private PolicyVersion parent = new PolicyVersion(0);
     private PolicyVersion next = new PolicyVersion(1);
     private boolean hasBase;
@@ -169,6 +171,8 @@ final class SimulatedLearner {
         step = manifest.step();
         batch = manifest.batch();
         lineage = manifest.lineage();
+        batchBefore = batch;
+        lineageBefore = lineage;
         parent = manifest.version();
       }
       Violation.unless(
@@ -206,8 +210,8 @@ final class SimulatedLearner {
       if (isBusy || isDead || inbox.isEmpty()) {
         return;
       }
-      if (world.faultyChance(0.05)) {
-        lie(inbox.element().batch());
+      if (world.faultyChance(0.1)) {
+        lie();
       }
       isBusy = true;
       Received received = inbox.remove();
@@ -228,54 +232,53 @@ final class SimulatedLearner {
     }
 
     /// Says something that is not so, which must be refused.
-    private void lie(BatchRow nextOne) {
+    private void lie() {
+      BatchRow first = inbox.element().batch();
+      BatchRow last = inbox.getLast().batch();
       switch (world.time().below(4)) {
-        case 0 ->
-            // What it has not applied, out of order.
-            claim(request ->
-                new Input.BatchApplied(
-                    request, epoch(), nextOne.number().next(), nextOne.digest(), 1, 0, 1, 1));
-        case 1 ->
-            // Other contents.
-            claim(request ->
-                new Input.BatchApplied(
-                    request,
-                    epoch(),
-                    nextOne.number(),
-                    BatchDigest.ofReplay(nextOne.number(), List.of(), List.of()),
-                    1,
-                    0,
-                    1,
-                    1));
-        case 2 -> {
-          // The right batch, but another way to it.
-          Manifest manifest =
-              forged(batch, Lineage.root().after(nextOne.number(), nextOne.digest()));
-          claim(request -> new Input.PolicyPublished(request, epoch(), manifest, parent));
+        case 0 -> {
+          if (inbox.size() > 1) {
+            reportFalsely(last.number(), last.digest());
+          }
         }
+        case 1 ->
+            reportFalsely(
+                first.number(), BatchDigest.ofReplay(first.number(), List.of(), List.of()));
+        case 2 ->
+            // The right batch, but another way to it.
+            publishFalsely(batch, Lineage.root().after(first.number(), first.digest()));
         default -> {
-          // A batch more than its lineage has.
-          Manifest manifest = forged(Optional.of(nextOne.number()), lineage);
-          claim(request -> new Input.PolicyPublished(request, epoch(), manifest, parent));
+          // Without the batch that it has applied last.
+          if (!batch.equals(batchBefore)) {
+            publishFalsely(batchBefore, lineageBefore);
+          }
         }
       }
     }
 
-    private Manifest forged(Optional<BatchNumber> claimed, Lineage hash) {
-      return new Manifest(next, step, claimed, NOWHERE + step, List.of(), hash, true);
+    private void reportFalsely(BatchNumber number, BatchDigest digest) {
+      claim(request -> new Input.BatchApplied(request, epoch(), number, digest, 1, 0, 1, 1));
     }
 
+    private void publishFalsely(Optional<BatchNumber> claimed, Lineage hash) {
+      var manifest = new Manifest(next, step, claimed, NOWHERE + step, List.of(), hash, true);
+      PolicyVersion from = parent;
+      claim(request -> new Input.PolicyPublished(request, epoch(), manifest, from));
+    }
+
+    /// Arrives at once, or it might have become so.
     private void claim(Function<RequestId, Input> input) {
       world
-          .edge()
-          .ask(
-              input,
-              answer ->
-                  answer.ifPresent(effect ->
-                      Violation.unless(
-                          effect instanceof Effect.Refuse || isOfOld(effect),
-                          "G3: a learner says what is not so and is answered %s",
-                          effect)));
+          .coordinator()
+          .serveNow(incarnation ->
+              incarnation.ask(
+                  input,
+                  answer ->
+                      answer.ifPresent(effect ->
+                          Violation.unless(
+                              effect instanceof Effect.Refuse || isOfOld(effect),
+                              "G3: a learner says what is not so and is answered %s",
+                              effect))));
     }
 
     /// Whether it was taken for the repetition of an earlier publication, which changes nothing.
@@ -312,6 +315,8 @@ final class SimulatedLearner {
               : world.plan().batch().minibatches() * world.plan().batch().epochs();
       int skipped = world.time().chance(0.03) ? world.time().between(1, steps) : 0;
       step += steps - skipped;
+      batchBefore = batch;
+      lineageBefore = lineage;
       batch = Optional.of(applied.number());
       lineage = lineage.after(applied.number(), applied.digest());
       world.witness().applied(epoch(), applied, lineage);
