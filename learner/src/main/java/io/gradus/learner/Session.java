@@ -33,6 +33,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeoutException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.slf4j.event.Level;
 
 /// One session of a learner: from the weights it was told to load to whatever ends it.
 ///
@@ -296,7 +297,7 @@ final class Session implements AutoCloseable {
                     epoch,
                     canary),
                 parts.policy().trainer().snapshot(durable));
-    underWay = Optional.of(reports.publish(epoch.value(), written));
+    underWay = Optional.of(reports.publish(epoch.value(), written).thenApply(this::announced));
     parts.meters().publishedNanos.addAndGet(parts.nanoTime().getAsLong() - before);
   }
 
@@ -312,29 +313,32 @@ final class Session implements AutoCloseable {
     }
     Published published = await(underWay.get());
     underWay = Optional.empty();
-    parts.meters().publications.incrementAndGet();
-    parts.meters().writtenNanos.addAndGet(published.written().toNanos());
     nextVersion = published.next();
     parent = published.version();
     Manifest manifest = published.manifest();
     if (!manifest.version().equals(published.version())) {
       // The run had a version of this step already, and keeps it.
-      log.atInfo()
-          .addKeyValue("version", published.version().value())
-          .addKeyValue("written", manifest.version().value())
-          .log("the step was published before");
       return;
     }
     newest = Optional.of(manifest);
     if (manifest.batchOrZero() == plan.learningRates().warmUpBatches() && base.isEmpty()) {
       base = newest;
     }
-    log.atLevel(manifest.durable() ? org.slf4j.event.Level.INFO : org.slf4j.event.Level.DEBUG)
+  }
+
+  /// Called by the reporting thread as soon as workers may load a version.
+  private Published announced(Published published) {
+    parts.meters().publications.incrementAndGet();
+    parts.meters().writtenNanos.addAndGet(published.written().toNanos());
+    Manifest manifest = published.manifest();
+    log.atLevel(manifest.durable() ? Level.INFO : Level.DEBUG)
         .addKeyValue("run", config.runId())
         .addKeyValue("version", published.version().value())
+        .addKeyValue("written_as", manifest.version().value())
         .addKeyValue("step", manifest.step())
         .addKeyValue("durable", manifest.durable())
         .log("weights published");
+    return published;
   }
 
   /// Makes what was learned durable. In lockstep a publication at a moment that timing chose would

@@ -140,7 +140,8 @@ final class RowReader {
         row.getInt("failures"),
         optionalLong(row, "applied_by").map(LearnerEpoch::new),
         row.getInt("steps"),
-        row.getInt("skipped_steps"));
+        row.getInt("skipped_steps"),
+        optionalLong(row, "failed_by").map(LearnerEpoch::new));
   }
 
   static UseRow use(ResultSet row) throws SQLException {

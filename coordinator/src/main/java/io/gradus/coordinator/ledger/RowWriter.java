@@ -275,13 +275,14 @@ final class RowWriter {
               generator_version, gold_source, gold_seed, gold_first_index, gold_count,
               gold_first_stratum, gold_last_stratum, digest, completion_tokens, groups_drawn, round,
               index_in_round, batches_in_round, restart_from_base, publish, durable, failures,
-              applied_by, steps, skipped_steps)
-            values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+              applied_by, steps, skipped_steps, failed_by)
+            values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+              ?)
             on conflict (run_key, number, binding) do update set
               state = excluded.state, reason = excluded.reason,
               completion_tokens = excluded.completion_tokens, failures = excluded.failures,
               applied_by = excluded.applied_by, steps = excluded.steps,
-              skipped_steps = excluded.skipped_steps\
+              skipped_steps = excluded.skipped_steps, failed_by = excluded.failed_by\
             """)) {
       for (BatchRow row : batches.values()) {
         batch
@@ -324,7 +325,9 @@ final class RowWriter {
             .bind(21, row.durable())
             .bind(22, row.failures());
         bindLong(batch, 23, row.appliedBy().map(epoch -> epoch.value()));
-        batch.bind(24, row.steps()).bind(25, row.skippedSteps()).add();
+        batch.bind(24, row.steps()).bind(25, row.skippedSteps());
+        bindLong(batch, 26, row.failedBy().map(epoch -> epoch.value()));
+        batch.add();
       }
       batch.execute();
     }

@@ -137,7 +137,8 @@ final class Rows {
         0,
         state == BatchState.BOUND ? Optional.empty() : Optional.of(new LearnerEpoch(1)),
         state == BatchState.BOUND ? 0 : 1,
-        0);
+        0,
+        Optional.empty());
   }
 
   static BatchRow replay(long number, int binding, BatchState state, List<UseRow> uses) {
@@ -162,7 +163,8 @@ final class Rows {
         1,
         Optional.empty(),
         0,
-        0);
+        0,
+        Optional.empty());
   }
 
   static UseRow use(long batch, int binding, int ordinal, long group, int member) {

@@ -230,7 +230,8 @@ class OnTheWireTest {
         1,
         gold.isPresent() ? Optional.empty() : Optional.of(EPOCH),
         1,
-        0);
+        0,
+        Optional.of(EPOCH));
   }
 
   private static RunView view() {

@@ -261,7 +261,8 @@ public final class TinyDecider implements Decider {
               0,
               Optional.empty(),
               0,
-              0);
+              0,
+              Optional.empty());
       batches.put(number, batch);
       uses.put(number, drawn);
       writes.add(new Write.PutBatch(batch));
@@ -370,7 +371,8 @@ public final class TinyDecider implements Decider {
         row.failures(),
         Optional.of(applied.epoch()),
         applied.steps(),
-        applied.skippedSteps());
+        applied.skippedSteps(),
+        row.failedBy());
   }
 
   private RunRow row() {

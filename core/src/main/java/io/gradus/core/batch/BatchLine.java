@@ -26,7 +26,10 @@ public final class BatchLine {
 
   private final TreeMap<Long, Open> open = new TreeMap<>();
 
-  private record Gap(long number, int bindings) {}
+  /// A number to be bound anew.
+  ///
+  /// @param failedBy the last session in which its last binding failed
+  private record Gap(long number, int bindings, Optional<LearnerEpoch> failedBy) {}
 
   private Optional<Gap> gap = Optional.empty();
   private long bound;
@@ -35,18 +38,20 @@ public final class BatchLine {
   /// @param rows open batches
   /// @param useRows their uses, in order
   /// @param voidBindings bindings of the numbers that have none but void ones
+  /// @param learner the newest session
   public BatchLine(
       long bound,
       List<BatchRow> rows,
       List<UseRow> useRows,
-      Map<BatchNumber, Integer> voidBindings) {
+      Map<BatchNumber, Integer> voidBindings,
+      Optional<LearnerEpoch> learner) {
     this.bound = bound;
     if (voidBindings.size() > 1) {
       throw new IllegalArgumentException(
           "more than one number is to be bound anew: " + voidBindings.keySet());
     }
     voidBindings.forEach(
-        (number, bindings) -> gap = Optional.of(new Gap(number.value(), bindings)));
+        (number, bindings) -> gap = Optional.of(new Gap(number.value(), bindings, learner)));
     Map<Long, List<Use>> uses = new TreeMap<>();
     useRows.forEach(
         use -> uses.computeIfAbsent(use.batch().value(), _ -> new ArrayList<>()).add(use.use()));
@@ -120,6 +125,11 @@ public final class BatchLine {
     return gap.map(Gap::bindings).orElse(0) + 1;
   }
 
+  /// The session in which the binding before that failed: what it says again is about the old one.
+  public Optional<LearnerEpoch> nextFailedBy() {
+    return gap.flatMap(Gap::failedBy);
+  }
+
   /// Adds a binding of [#next].
   public void bind(BatchRow row, List<Use> uses) {
     if (!row.number().equals(next()) || row.binding() != nextBinding()) {
@@ -144,9 +154,11 @@ public final class BatchLine {
   }
 
   /// Takes a poisonous batch out; its number is bound anew.
-  public List<Use> poison(BatchNumber number) {
+  ///
+  /// @param failedBy the session in which it failed last
+  public List<Use> poison(BatchNumber number, LearnerEpoch failedBy) {
     Open batch = removed(number);
-    gap = Optional.of(new Gap(number.value(), batch.row.binding()));
+    gap = Optional.of(new Gap(number.value(), batch.row.binding(), Optional.of(failedBy)));
     return batch.uses;
   }
 
@@ -200,7 +212,7 @@ public final class BatchLine {
   }
 
   /// The row of a batch that failed in one more learner session.
-  public static BatchRow failed(BatchRow row) {
+  public static BatchRow failed(BatchRow row, LearnerEpoch epoch) {
     return new BatchRow(
         row.number(),
         row.binding(),
@@ -219,7 +231,8 @@ public final class BatchLine {
         row.failures() + 1,
         row.appliedBy(),
         row.steps(),
-        row.skippedSteps());
+        row.skippedSteps(),
+        Optional.of(epoch));
   }
 
   private static BatchRow with(
@@ -248,6 +261,7 @@ public final class BatchLine {
         row.failures(),
         appliedBy,
         steps,
-        skippedSteps);
+        skippedSteps,
+        row.failedBy());
   }
 }

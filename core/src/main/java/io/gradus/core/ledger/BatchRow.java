@@ -17,6 +17,7 @@ import java.util.Optional;
 /// @param failures learner sessions in which it failed
 /// @param appliedBy the session that applied it; present when APPLIED or SETTLED
 /// @param steps optimizer steps taken, skipped ones not counted
+/// @param failedBy the last of the sessions in which it failed
 public record BatchRow(
     BatchNumber number,
     int binding,
@@ -35,4 +36,5 @@ public record BatchRow(
     int failures,
     Optional<LearnerEpoch> appliedBy,
     int steps,
-    int skippedSteps) {}
+    int skippedSteps,
+    Optional<LearnerEpoch> failedBy) {}

@@ -17,7 +17,6 @@ import io.gradus.core.ledger.RunState;
 import io.gradus.core.ledger.UseRow;
 import io.gradus.core.ledger.VersionRow;
 import io.gradus.core.ledger.Write;
-import io.gradus.core.policy.LearnerEpoch;
 import io.gradus.core.replay.Replay;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -45,11 +44,6 @@ final class Batches {
   private final RunPlan plan;
   private final Rounds rounds;
   private final Goals goals;
-
-  /// The last failure that was counted: a session counts once.
-  private Optional<Failure> counted = Optional.empty();
-
-  private record Failure(BatchNumber batch, int binding, LearnerEpoch epoch) {}
 
   /// Since when stragglers hold up a batch.
   private Optional<MonotonicTime> waitingSince = Optional.empty();
@@ -237,7 +231,8 @@ final class Batches {
             0,
             Optional.empty(),
             0,
-            0);
+            0,
+            books.line.nextFailedBy());
     books.line.bind(row, uses);
     books.addOpenUses(uses);
     turn.write(new Write.PutBatch(row));
@@ -359,12 +354,11 @@ final class Batches {
     if (open.isEmpty() || failed.batch().value() != books.line.applied() + 1) {
       return;
     }
-    var failure = new Failure(failed.batch(), open.get().binding(), failed.epoch());
-    if (counted.filter(failure::equals).isPresent()) {
+    if (open.get().failedBy().filter(failed.epoch()::equals).isPresent()) {
+      // A session counts once, however often it says so.
       return;
     }
-    counted = Optional.of(failure);
-    BatchRow row = BatchLine.failed(open.get());
+    BatchRow row = BatchLine.failed(open.get(), failed.epoch());
     if (row.failures() < MOST_FAILURES) {
       books.line.put(row);
       turn.write(new Write.PutBatch(row));
@@ -373,7 +367,7 @@ final class Batches {
     turn.write(
         new Write.PutBatch(
             BatchLine.voided(row, "failed in %d learner sessions".formatted(row.failures()))));
-    for (GroupId id : books.removeOpenUses(books.line.poison(row.number()))) {
+    for (GroupId id : books.removeOpenUses(books.line.poison(row.number(), failed.epoch()))) {
       books.replay.drop(id);
       books
           .groups

@@ -14,6 +14,7 @@ import io.gradus.core.group.StateReason;
 import io.gradus.core.group.WorkerId;
 import io.gradus.core.lease.LeaseTable;
 import io.gradus.core.ledger.GroupRow;
+import io.gradus.core.ledger.LearnerRow;
 import io.gradus.core.ledger.RunImage;
 import io.gradus.core.ledger.RunRow;
 import io.gradus.core.ledger.RunState;
@@ -131,7 +132,11 @@ final class Books {
     random = new RunRandom(plan.seed(), row.nextRandom());
     line =
         new BatchLine(
-            row.batchesBound(), image.openBatches(), image.openUses(), image.voidBindings());
+            row.batchesBound(),
+            image.openBatches(),
+            image.openUses(),
+            image.voidBindings(),
+            image.learner().map(LearnerRow::epoch));
     versions = new VersionLine(image.versions());
     evaluations = new EvaluationBook(plan, image.evaluations(), image.openGroups());
     openUses = line.openUses();

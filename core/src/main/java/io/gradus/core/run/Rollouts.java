@@ -302,7 +302,8 @@ final class Rollouts {
     if (plan.unit() == RunPlan.Unit.GROUP) {
       long staleness =
           books.versions.staleness(submitted.oldestVersion(), books.line.next().value() - 1);
-      if (staleness > plan.rollout().maxStaleness()) {
+      boolean isForgotten = books.versions.find(submitted.oldestVersion()).isEmpty();
+      if (isForgotten || staleness > plan.rollout().maxStaleness()) {
         end(turn, group, sampler, submitted, GroupState.STALE, StateReason.TOO_OLD);
         return new Admission.Stale(staleness, plan.rollout().maxStaleness());
       }
@@ -390,7 +391,7 @@ final class Rollouts {
         && books.evaluations.version().isEmpty()
         && books.line.isApplied()
         && !batches.canBind()
-        && books.publishedBatch().equals(Optional.of(lastFlagged()));
+        && books.publishedBatch().filter(batch -> batch >= lastFlagged()).isPresent();
   }
 
   /// The last batch so far after which something is published.

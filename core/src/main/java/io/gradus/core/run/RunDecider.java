@@ -25,14 +25,15 @@ import java.util.TreeMap;
 /// |---|---|---|
 /// | RUNNING | pause | PAUSED: nothing new is granted or bound, what is under way goes on |
 /// | PAUSED | resume | RUNNING |
-/// | RUNNING | the target confirmed | COMPLETED |
+/// | RUNNING, PAUSED | the target confirmed | COMPLETED |
 /// | RUNNING | another bound of `stop` | STOPPED |
-/// | RUNNING | three poisonous batches in a row | FAILED |
+/// | RUNNING, PAUSED | three poisonous batches in a row | FAILED |
 /// | RUNNING, PAUSED | cancel | CANCELLED |
 public final class RunDecider implements Decider {
 
-  /// A longer silence between two ticks means that this process stood still.
-  private static final int PAUSES_PER_TTL = 3;
+  /// A silence between two ticks that is longer than this part of a deadline means that this
+  /// process stood still.
+  private static final int PAUSES_PER_DEADLINE = 3;
 
   /// How often the time that a run has run is written down when nothing else is.
   private static final Duration ELAPSED_WRITTEN_EVERY = Duration.ofSeconds(5);
@@ -136,7 +137,7 @@ public final class RunDecider implements Decider {
 
   private void tick(Turn turn) {
     Duration pause = turn.now().since(ticked);
-    if (pause.compareTo(books.plan.rollout().leaseTtl().dividedBy(PAUSES_PER_TTL)) > 0) {
+    if (pause.compareTo(shortestDeadline().dividedBy(PAUSES_PER_DEADLINE)) > 0) {
       books.leases.shift(pause);
       sessions.shift(pause);
       batches.shift(pause);
@@ -148,27 +149,35 @@ public final class RunDecider implements Decider {
     }
   }
 
+  private Duration shortestDeadline() {
+    Duration ttl = books.plan.rollout().leaseTtl();
+    Duration progress = books.plan.rollout().progressTimeout();
+    return ttl.compareTo(progress) < 0 ? ttl : progress;
+  }
+
   /// What has become possible by an input.
   private void goOn(Turn turn, Input input) {
+    if (books.state == RunState.RUNNING && goals.ending().isEmpty()) {
+      goals.evaluate(turn);
+      goals.stop();
+    }
+    if (goals.ending().isPresent()) {
+      // Nothing begins in the decision that ends the run.
+      end(turn, goals.ending().get());
+      endRun(turn);
+      return;
+    }
     if (books.state != RunState.RUNNING) {
       return;
     }
     rounds.turn(turn);
     batches.bind(turn);
     rounds.turn(turn);
-    goals.evaluate(turn);
     // Submits come in rows, and a grant for each would make many small ones: the next heartbeat or
     // tick is never far.
     if (!(input instanceof Input.GroupSubmitted)) {
       rollouts.grant(turn);
     }
-    goals.stop();
-    goals
-        .ending()
-        .ifPresent(ending -> {
-          end(turn, ending);
-          endRun(turn);
-        });
   }
 
   private void finish(Turn turn) {

@@ -110,6 +110,7 @@ create table batch (
   applied_by        bigint,
   steps             integer     not null,
   skipped_steps     integer     not null,
+  failed_by         bigint,
   primary key (run_key, number, binding)
 );
 

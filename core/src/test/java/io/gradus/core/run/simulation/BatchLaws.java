@@ -3,6 +3,7 @@ package io.gradus.core.run.simulation;
 import io.gradus.core.batch.BatchDigest;
 import io.gradus.core.batch.BatchNumber;
 import io.gradus.core.batch.BatchState;
+import io.gradus.core.batch.GoldRange;
 import io.gradus.core.batch.Use;
 import io.gradus.core.group.GroupId;
 import io.gradus.core.group.GroupPurpose;
@@ -124,6 +125,8 @@ final class BatchLaws {
         "G3: %s is bound where %s is next",
         row,
         rows.nextNumber());
+    Violation.unless(
+        row.binding() <= MOST_FAILURES, "G3: %s follows three poisonous ones in a row", row);
     int bindings = rows.binding(row.number()).map(BatchRow::binding).orElse(0);
     Violation.unless(row.binding() == bindings + 1, "G3: %s follows binding %d", row, bindings);
     Violation.unless(
@@ -142,6 +145,15 @@ final class BatchLaws {
               && row.gold().get().seed() == plan.seed(),
           "G3: %s is no warm-up batch of the plan",
           row);
+      rows.batches()
+          .values()
+          .forEach(other ->
+              Violation.unless(
+                  other.number().equals(row.number())
+                      || other.gold().filter(gold -> overlap(gold, row.gold().get())).isEmpty(),
+                  "G3: %s shows the text of %s again",
+                  row,
+                  other));
     } else {
       Violation.unless(
           (index % plan.publication().every() != 0 || row.publish())
@@ -156,6 +168,12 @@ final class BatchLaws {
             || row.durable(),
         "G3: the last batch is not durable: %s",
         row);
+  }
+
+  private static boolean overlap(GoldRange a, GoldRange b) {
+    return a.generator().equals(b.generator())
+        && a.firstIndex() < b.firstIndex() + b.count()
+        && b.firstIndex() < a.firstIndex() + a.count();
   }
 
   /// After a decision that bound a batch.
@@ -210,7 +228,11 @@ final class BatchLaws {
         rows.group(use.group()).orElseThrow(() -> new IllegalStateException("no group " + use));
     GroupRow.Admitted admitted =
         group.admitted().orElseThrow(() -> new IllegalStateException("not admitted " + group));
-    Violation.unless(group.state() == GroupState.ACCEPTED, "G3: %s uses %s", batch, group);
+    Violation.unless(
+        group.state() == GroupState.ACCEPTED && group.reason() == StateReason.NONE,
+        "G3: %s uses %s, which has left replay",
+        batch,
+        group);
     Violation.unless(
         group.purpose() == GroupPurpose.TRAINING
             || (group.purpose() == GroupPurpose.RATIONALIZATION

@@ -22,6 +22,7 @@ final class Chaos {
     WORKER_LOSES_STREAM,
     WORKER_HANGS,
     WORKER_STALLS,
+    WORKER_CRAWLS,
     LEARNER_DIES,
     LEARNER_IS_DOUBLED,
     LEARNER_LOSES_STREAM,
@@ -46,7 +47,7 @@ final class Chaos {
     for (Kind kind : Kind.values()) {
       double share =
           switch (kind) {
-            case PERSON_CANCELS -> 0.05;
+            case PERSON_CANCELS -> 0.1;
             case COORDINATOR_IS_DOUBLED, ANOTHER_LEARNER, PERSON_PAUSES -> 0.3;
             default -> 0.5;
           };
@@ -83,7 +84,8 @@ final class Chaos {
       case WORKER_DIES -> worker.die(time.chance(0.7), time.chance(0.5));
       case WORKER_LOSES_STREAM -> worker.lose(time.chance(0.7));
       case WORKER_HANGS -> worker.hang(time.millis(100, 12_000));
-      case WORKER_STALLS -> worker.stall(time.millis(100, 15_000));
+      case WORKER_STALLS -> worker.stall(time.millis(100, 15_000), false);
+      case WORKER_CRAWLS -> worker.stall(time.millis(1_000, 20_000), true);
       case LEARNER_DIES -> world.learner().restart(time.chance(0.6), false);
       case LEARNER_IS_DOUBLED -> world.learner().restart(false, true);
       case LEARNER_LOSES_STREAM -> world.learner().lose(time.chance(0.6));
@@ -100,7 +102,7 @@ final class Chaos {
         }
       }
       case PERSON_CANCELS -> {
-        if (time.chance(0.3)) {
+        if (time.chance(0.4)) {
           world.isCancelled();
           ask(request -> new Input.CancelRequested(request, "enough"), _ -> {});
         }

@@ -97,7 +97,7 @@ final class Coordinator {
 
   /// A command arrives.
   void deliver(Command command) {
-    if (isPaused) {
+    if (isPaused || !mailbox.isEmpty()) {
       mailbox.add(() -> receive(command));
     } else {
       receive(command);
@@ -120,6 +120,14 @@ final class Coordinator {
     } else {
       command.isRefused().run();
     }
+  }
+
+  /// Serves a command before anything else, if there is somebody to serve it.
+  void serveNow(Consumer<Incarnation> body) {
+    boolean isReady = isUp && !isPaused && mailbox.isEmpty() && stash.isEmpty();
+    active
+        .filter(incarnation -> isReady && zombie.isEmpty() && !incarnation.isFull())
+        .ifPresent(body);
   }
 
   void hasRoom(Incarnation incarnation) {
@@ -151,7 +159,7 @@ final class Coordinator {
               }
               SharedLedger.Takeover takeover = world.ledger().takeOver();
               world.time().note(() -> "takeover to epoch %d".formatted(takeover.epoch()));
-              world.countRecovery();
+              world.countIncarnation();
               if (takeover.image().run().filter(row -> row.state().isFinal()).isPresent()) {
                 end();
                 return;

@@ -84,7 +84,9 @@ final class GroupLaws {
   private final SimulatedRun world;
   private final RunPlan plan;
   private final ModelLedger rows;
+  private final StragglerLaws stragglers;
   private final Staleness staleness;
+  private final long epoch;
   private final long openedNanos;
 
   /// Workers whose sessions this incarnation knows or has known.
@@ -93,14 +95,13 @@ final class GroupLaws {
   private final TreeSet<WorkerId> left = new TreeSet<>();
   private final TreeMap<LeaseId, Long> grantedAt = new TreeMap<>();
 
-  /// The batch of the newest version when a lease was granted.
-  private final TreeMap<LeaseId, Long> versionAt = new TreeMap<>();
-
-  GroupLaws(SimulatedRun world, ModelLedger rows) {
+  GroupLaws(SimulatedRun world, ModelLedger rows, StragglerLaws stragglers) {
     this.world = world;
     this.plan = world.plan();
     this.rows = rows;
+    this.stragglers = stragglers;
     this.staleness = new Staleness(rows);
+    this.epoch = world.ledger().epoch();
     this.openedNanos = world.time().nanos();
   }
 
@@ -186,7 +187,7 @@ final class GroupLaws {
         if (before.state() != GroupState.ACCEPTED && row.admitted().isPresent()) {
           admitted(row);
         } else if (before.state() == GroupState.LEASED) {
-          straggles(row);
+          stragglers.givenUp(row);
         } else {
           Violation.unless(
               row.reason() == StateReason.DISPLACED
@@ -240,7 +241,7 @@ final class GroupLaws {
 
   private void granted(GroupRow row) {
     grantedAt.put(row.lease(), world.time().nanos());
-    versionAt.put(row.lease(), rows.publishedBatch());
+    stragglers.granted(row);
   }
 
   /// After a decision: the leases that the row counts are there.
@@ -407,21 +408,13 @@ final class GroupLaws {
     }
   }
 
-  /// A lease was given up because its samples would come too late.
-  private void straggles(GroupRow row) {
-    long published = versionAt.getOrDefault(row.lease(), 0L);
-    Violation.unless(
-        plan.unit() == RunPlan.Unit.GROUP && rows.nextNumber().value() - published > eta(),
-        "G4: %s, leased after batch %d, is called stale before batch %d; %d are allowed",
-        row,
-        published,
-        rows.nextNumber().value(),
-        eta());
-  }
-
   /// A lease is lost only for a reason.
   private void lost(GroupRow before, GroupRow row, Input input) {
     LeaseId lease = before.lease();
+    if (world.ledger().epoch() != epoch) {
+      // It was taken over, so heartbeats go elsewhere; nothing that it decides will last.
+      return;
+    }
     long now = world.time().nanos();
     switch (row.reason()) {
       case WORKER_LOST -> {

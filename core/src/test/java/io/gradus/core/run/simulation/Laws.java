@@ -8,6 +8,7 @@ import io.gradus.core.ledger.Write;
 import io.gradus.core.run.Decision;
 import io.gradus.core.run.Effect;
 import io.gradus.core.run.Input;
+import io.gradus.core.run.RunPlan;
 import io.gradus.core.run.RunView;
 import java.util.ArrayList;
 import java.util.List;
@@ -25,12 +26,15 @@ final class Laws {
 
   private final ModelLedger rows;
   private final SimulatedRun world;
+  private final StragglerLaws stragglers;
   private final GroupLaws groups;
   private final BatchLaws batches;
   private final VersionLaws versions;
   private final StratumLaws strata;
   private final EvaluationLaws evaluations;
   private final LearnerLaws learners;
+  private final AdmissionLaws admissions;
+  private final LeaseLaws leases;
   private final PaceLaws pace;
   private final RunLaws run;
   private final EffectLaws effects;
@@ -40,12 +44,15 @@ final class Laws {
   Laws(SimulatedRun world, ModelLedger rows) {
     this.world = world;
     this.rows = rows;
-    this.groups = new GroupLaws(world, rows);
+    this.stragglers = new StragglerLaws(world, rows);
+    this.groups = new GroupLaws(world, rows, stragglers);
     this.batches = new BatchLaws(world, rows);
     this.versions = new VersionLaws(rows);
     this.strata = new StratumLaws(world.plan(), rows);
     this.evaluations = new EvaluationLaws(world.plan(), rows);
     this.learners = new LearnerLaws(world, rows);
+    this.admissions = new AdmissionLaws(world.plan(), rows);
+    this.leases = new LeaseLaws(world, rows);
     this.pace = new PaceLaws(world.plan(), rows);
     this.run = new RunLaws(world, rows);
     this.effects = new EffectLaws(world);
@@ -71,17 +78,24 @@ final class Laws {
         payload -> rows.putPayload(payload.group(), payload.lease(), payload.digest()));
     groups.heard(input);
     versions.heard(input);
+    leases.heard(input);
     learners.decided(input, decision);
+    admissions.decided(input, decision);
     if (!decision.writes().isEmpty()) {
-      written(input, decision);
+      written(input, decision, view);
     } else {
       versions.end(input, decision, false);
     }
+    run.asked(input);
     decisions++;
     if (decisions % VIEWED_EVERY == 0 && !isOver()) {
       run.viewed(view.get());
     }
+    if (world.plan().unit() == RunPlan.Unit.GROUP && !isOver()) {
+      stragglers.decided(view, learners, leases.pausedNanos());
+    }
     if (input instanceof Input.Tick && !isOver()) {
+      leases.ticked();
       pace.moves(view.get(), learners);
     }
   }
@@ -90,7 +104,7 @@ final class Laws {
     return rows.run().filter(row -> row.state().isFinal()).isPresent();
   }
 
-  private void written(Input input, Decision decision) {
+  private void written(Input input, Decision decision, Supplier<RunView> view) {
     strata.begin();
     var strataBefore = new TreeMap<>(rows.strata());
     var touched = new ArrayList<GroupRow>();
@@ -111,15 +125,19 @@ final class Laws {
           strata.put(row);
           touched.add(row);
           if (row.state() == GroupState.LEASED) {
+            pace.grants(row, granted);
             granted++;
+            leases.granted(row);
             isCreating |= row.attempts() == 1 && row.purpose().isTraining();
           }
         }
         case Write.PutBatch(var row) -> {
           switch (batches.put(row, input)) {
             case BOUND -> {
+              pace.binds(row);
               bound.add(row);
               strata.bound(row);
+              stragglers.bound(row);
             }
             case SETTLED -> settled.add(row);
             case OTHER -> {}
@@ -144,6 +162,9 @@ final class Laws {
     touched.forEach(groups::isWhole);
     for (BatchRow row : bound) {
       batches.hasUses(row);
+      if (row.binding() == 1 && row.gold().isEmpty()) {
+        pace.bound();
+      }
     }
     for (BatchRow row : settled) {
       batches.isSettled(row, isOver);
@@ -155,7 +176,7 @@ final class Laws {
     run.begun(granted, bound.size());
     run.isSummedUp();
     if (granted > 0) {
-      pace.granted(isCreating);
+      pace.granted(isCreating, view.get());
     }
     if (isOver) {
       Audit.of(world.plan(), rows);

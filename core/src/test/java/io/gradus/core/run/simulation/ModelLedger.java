@@ -22,7 +22,6 @@ import io.gradus.core.ledger.VersionRow;
 import io.gradus.core.ledger.Write;
 import io.gradus.core.policy.LearnerEpoch;
 import io.gradus.core.policy.PolicyVersion;
-import io.gradus.core.run.RunPlan;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -431,9 +430,14 @@ final class ModelLedger {
     return batches.isEmpty() ? 0 : batches.lastKey().number().value();
   }
 
-  /// The last batch in the lineage of the newest version; 0 where there is none.
+  /// The last batch in the lineage of the newest version that was not given up; 0 where there is
+  /// none.
   long publishedBatch() {
-    return versions.isEmpty() ? 0 : versions.lastEntry().getValue().manifest().batchOrZero();
+    return versions.descendingMap().values().stream()
+        .filter(row -> !row.deleted())
+        .findFirst()
+        .map(row -> row.manifest().batchOrZero())
+        .orElse(0L);
   }
 
   /// Durable versions on the live line from which a learner can go on, most batches first.
@@ -484,20 +488,6 @@ final class ModelLedger {
   /// Tokens in them.
   long sampledTokens() {
     return sampledTokens;
-  }
-
-  /// Units that may still be drawn, where no window displaces any; an upper bound.
-  long drawableUnits(RunPlan plan) {
-    long units = 0;
-    for (GroupId id : openGroups) {
-      GroupRow row = row(id);
-      if (row.state() == GroupState.ACCEPTED && row.reason() == StateReason.NONE) {
-        for (int member : unitsOf(row)) {
-          units += liveUses(id, member) < plan.replay().maxUses() ? 1 : 0;
-        }
-      }
-    }
-    return units;
   }
 
   /// Members of an accepted group that a likelihood objective can use.

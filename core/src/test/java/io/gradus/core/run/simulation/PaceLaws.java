@@ -3,6 +3,7 @@ package io.gradus.core.run.simulation;
 import io.gradus.core.batch.BatchState;
 import io.gradus.core.group.GroupState;
 import io.gradus.core.ledger.BatchRow;
+import io.gradus.core.ledger.GroupRow;
 import io.gradus.core.ledger.RunRow;
 import io.gradus.core.ledger.RunState;
 import io.gradus.core.run.RunPlan;
@@ -22,19 +23,79 @@ final class PaceLaws {
   /// Leases were granted.
   ///
   /// @param created whether a training group was created
-  void granted(boolean created) {
+  /// @param view what replay holds, where newer units may have displaced older ones
+  void granted(boolean created, RunView view) {
     long leased = count(GroupState.LEASED);
     Violation.unless(
         leased <= plan.rollout().concurrency(),
         "G4: %d groups are leased, at most %d may be",
         leased,
         plan.rollout().concurrency());
+    if (created && hasBarrier()) {
+      roundIsOver();
+    }
     if (created && plan.rounds().isEmpty()) {
       switch (plan.unit()) {
         case GROUP -> groupsFit();
-        case TRAJECTORY -> trajectoriesFit();
+        case TRAJECTORY -> trajectoriesFit(view);
       }
     }
+  }
+
+  /// A batch is about to be bound.
+  void binds(BatchRow row) {
+    if (row.gold().isPresent()) {
+      return;
+    }
+    Violation.unless(
+        !plan.rollout().lockstep() || count(GroupState.LEASED) + count(GroupState.PENDING) == 0,
+        "G4: %s is bound in lockstep while groups are under way",
+        row);
+    Violation.unless(
+        !hasBarrier() || running() == 0,
+        "G4: %s is bound while groups of its round are under way",
+        row);
+  }
+
+  /// Batches were bound, numbers that had none before.
+  void bound() {
+    Violation.unless(
+        plan.unit() == RunPlan.Unit.GROUP
+            || plan.rounds().isPresent()
+            || rows.acceptedUnits() * plan.replay().drawsPerSample() >= drawn() - 1e-9,
+        "G4: %s draws are bound, and %d units pay for %s each",
+        drawn(),
+        rows.acceptedUnits(),
+        plan.replay().drawsPerSample());
+  }
+
+  /// A lease is about to be granted.
+  ///
+  /// @param before leases granted before it in the same decision
+  void grants(GroupRow row, int before) {
+    Violation.unless(
+        !plan.rollout().lockstep() || count(GroupState.LEASED) == before,
+        "G4: %s is granted in lockstep while other groups are under way",
+        row);
+  }
+
+  private boolean hasBarrier() {
+    return plan.rounds().map(RunPlan.Rounds::barrier).orElse(false);
+  }
+
+  /// What was learned from the round before is published.
+  private void roundIsOver() {
+    int round = rows.run().map(RunRow::round).orElse(0);
+    rows.batches()
+        .values()
+        .forEach(row ->
+            Violation.unless(
+                row.round() == 0
+                    || row.round() >= round
+                    || row.number().value() <= rows.publishedBatch(),
+                "G4: round %d is sampled before %s is published",
+                round,
+                row));
   }
 
   private long count(GroupState state) {
@@ -73,7 +134,8 @@ final class PaceLaws {
 
   /// Rollouts are ahead of the batches bound by at most η + 1 batches' worth of units, unless
   /// replay cannot fill a batch.
-  private void trajectoriesFit() {
+  private void trajectoriesFit(RunView view) {
+    int inReplay = view.strata().stream().mapToInt(RunView.Stratum::inReplay).sum();
     double ahead =
         rows.acceptedUnits()
             + (double) (running() - 1) * plan.rollout().groupSize()
@@ -81,7 +143,7 @@ final class PaceLaws {
     double most =
         plan.batch().units() / plan.replay().drawsPerSample() * (plan.rollout().maxStaleness() + 1);
     Violation.unless(
-        ahead < most || rows.drawableUnits(plan) < plan.batch().units(),
+        ahead < most + 1e-6 || inReplay < plan.batch().units(),
         "G4: rollouts are %s units ahead, at most %s",
         ahead,
         most);

@@ -40,7 +40,7 @@ final class Plans {
         time.chance(0.5) ? RunPlan.Draw.UNIFORM : RunPlan.Draw.STRATUM_EQUAL,
         time.between(1, 4),
         time.oneOf(List.of(0, 1, 4, 8, 16, 64)),
-        new RunPlan.Replay(time.between(6, 48), maxUses, draws),
+        new RunPlan.Replay(time.between(5, time.oneOf(List.of(8, 48))), maxUses, draws),
         time.between(1, 4),
         time.chance(0.4));
   }

@@ -6,6 +6,7 @@ import io.gradus.core.ledger.BatchRow;
 import io.gradus.core.ledger.GroupRow;
 import io.gradus.core.ledger.RunRow;
 import io.gradus.core.ledger.RunState;
+import io.gradus.core.run.Input;
 import io.gradus.core.run.RunPlan;
 import io.gradus.core.run.RunView;
 import java.util.Map;
@@ -57,6 +58,13 @@ final class RunLaws {
             && run.batchesBound() == rows.lastNumber(),
         "G1: the run row does not count what is there: %s",
         run);
+    boolean isPoisoned =
+        rows.batches().values().stream()
+            .anyMatch(row -> row.binding() >= 3 && row.state() == BatchState.VOID);
+    Violation.unless(
+        !isPoisoned || run.state().isFinal(),
+        "G3: three poisonous batches in a row, and the run goes on as %s",
+        run);
     switch (run.state()) {
       case RUNNING, PAUSED -> {}
       case COMPLETED ->
@@ -79,11 +87,22 @@ final class RunLaws {
               run);
       case FAILED ->
           Violation.unless(
-              rows.batches().values().stream()
-                  .anyMatch(row -> row.binding() >= 3 && row.state() == BatchState.VOID),
-              "G3: the run failed without three poisonous batches in a row");
+              isPoisoned, "G3: the run failed without three poisonous batches in a row");
       case CANCELLED -> Violation.unless(world.wasCancelled(), "G7: nobody has cancelled the run");
     }
+  }
+
+  /// What people ask for is so once it is acknowledged.
+  void asked(Input input) {
+    RunState state = rows.run().map(RunRow::state).orElse(RunState.RUNNING);
+    boolean isSo =
+        switch (input) {
+          case Input.PauseRequested _ -> state != RunState.RUNNING;
+          case Input.ResumeRequested _ -> state != RunState.PAUSED;
+          case Input.CancelRequested _ -> state.isFinal();
+          default -> true;
+        };
+    Violation.unless(isSo, "G7: after %s the run is %s", input, state);
   }
 
   /// Work that begins needs a run that is not paused.

@@ -1,5 +1,6 @@
 package io.gradus.core.run.simulation;
 
+import io.gradus.core.batch.BatchDigest;
 import io.gradus.core.batch.BatchNumber;
 import io.gradus.core.batch.Use;
 import io.gradus.core.ledger.BatchRow;
@@ -26,6 +27,9 @@ import java.util.function.Function;
 /// it applied. While there are faults it dies in the worst moments, repeats itself, reports
 /// failures, finds checkpoints damaged, and goes on in the belief that it is the only one.
 final class SimulatedLearner {
+
+  /// Where checkpoints would lie that were never written.
+  private static final String NOWHERE = "file:///nowhere/";
 
   private static final Duration RETRY = Duration.ofMillis(1500);
 
@@ -104,6 +108,8 @@ final class SimulatedLearner {
     private long step;
     private Optional<BatchNumber> batch = Optional.empty();
     private Lineage lineage = Lineage.root();
+    private Optional<BatchNumber> batchBefore = Optional.empty();
+    private Lineage lineageBefore = Lineage.root();
     private PolicyVersion parent = new PolicyVersion(0);
     private PolicyVersion next = new PolicyVersion(1);
     private boolean hasBase;
@@ -165,6 +171,8 @@ final class SimulatedLearner {
         step = manifest.step();
         batch = manifest.batch();
         lineage = manifest.lineage();
+        batchBefore = batch;
+        lineageBefore = lineage;
         parent = manifest.version();
       }
       Violation.unless(
@@ -202,6 +210,9 @@ final class SimulatedLearner {
       if (isBusy || isDead || inbox.isEmpty()) {
         return;
       }
+      if (world.faultyChance(0.1)) {
+        lie();
+      }
       isBusy = true;
       Received received = inbox.remove();
       Violation.unless(
@@ -218,6 +229,67 @@ final class SimulatedLearner {
               apply(received.batch());
             }
           });
+    }
+
+    /// Says something that is not so, which must be refused.
+    private void lie() {
+      BatchRow first = inbox.element().batch();
+      BatchRow last = inbox.getLast().batch();
+      switch (world.time().below(4)) {
+        case 0 -> {
+          if (inbox.size() > 1) {
+            reportFalsely(last.number(), last.digest());
+          }
+        }
+        case 1 ->
+            reportFalsely(
+                first.number(), BatchDigest.ofReplay(first.number(), List.of(), List.of()));
+        case 2 ->
+            // The right batch, but another way to it.
+            publishFalsely(batch, Lineage.root().after(first.number(), first.digest()));
+        default -> {
+          // Without the batch that it has applied last.
+          if (!batch.equals(batchBefore)) {
+            publishFalsely(batchBefore, lineageBefore);
+          }
+        }
+      }
+    }
+
+    private void reportFalsely(BatchNumber number, BatchDigest digest) {
+      claim(request -> new Input.BatchApplied(request, epoch(), number, digest, 1, 0, 1, 1));
+    }
+
+    private void publishFalsely(Optional<BatchNumber> claimed, Lineage hash) {
+      var manifest = new Manifest(next, step, claimed, NOWHERE + step, List.of(), hash, true);
+      PolicyVersion from = parent;
+      claim(request -> new Input.PolicyPublished(request, epoch(), manifest, from));
+    }
+
+    /// Arrives at once, or it might have become so.
+    private void claim(Function<RequestId, Input> input) {
+      world
+          .coordinator()
+          .serveNow(incarnation ->
+              incarnation.ask(
+                  input,
+                  answer ->
+                      answer.ifPresent(effect ->
+                          Violation.unless(
+                              effect instanceof Effect.Refuse || isOfOld(effect),
+                              "G3: a learner says what is not so and is answered %s",
+                              effect))));
+    }
+
+    /// Whether it was taken for the repetition of an earlier publication, which changes nothing.
+    private boolean isOfOld(Effect effect) {
+      return effect instanceof Effect.AnswerPublish answer
+          && world
+              .ledger()
+              .rows()
+              .version(answer.version())
+              .filter(row -> !row.manifest().uri().startsWith(NOWHERE))
+              .isPresent();
     }
 
     private void fail(BatchRow failed) {
@@ -243,6 +315,8 @@ final class SimulatedLearner {
               : world.plan().batch().minibatches() * world.plan().batch().epochs();
       int skipped = world.time().chance(0.03) ? world.time().between(1, steps) : 0;
       step += steps - skipped;
+      batchBefore = batch;
+      lineageBefore = lineage;
       batch = Optional.of(applied.number());
       lineage = lineage.after(applied.number(), applied.digest());
       world.witness().applied(epoch(), applied, lineage);

@@ -1,6 +1,7 @@
 package io.gradus.core.run.simulation;
 
 import io.gradus.core.ledger.BatchRow;
+import io.gradus.core.ledger.RunRow;
 import io.gradus.core.ledger.VersionRow;
 import io.gradus.core.policy.LearnerId;
 import io.gradus.core.policy.PolicyVersion;
@@ -17,9 +18,11 @@ final class SimulatedRun {
 
   /// What one seed came to.
   ///
-  /// @param decisions how many the decider made
-  /// @param groups that were created
-  record Result(long decisions, int recoveries, int groups, int batches, Duration lasted) {}
+  /// @param decisions how many deciders made
+  /// @param incarnations how many deciders there were
+  /// @param run the last row of the run
+  /// @param lasted in virtual time
+  record Result(long decisions, int incarnations, RunRow run, Duration lasted) {}
 
   /// Virtual time after which a run that has not ended hangs.
   private static final Duration CALM_LIMIT = Duration.ofMinutes(15);
@@ -46,7 +49,7 @@ final class SimulatedRun {
   private boolean isFaulty = true;
   private boolean isCancelled;
   private long decisions;
-  private int recoveries;
+  private int incarnations;
 
   SimulatedRun(long seed, Decider.Factory deciders, boolean isTraced) {
     this.time = new VirtualTime(seed, isTraced);
@@ -69,7 +72,7 @@ final class SimulatedRun {
     for (int index = 0; index < count; index++) {
       workers.add(new SimulatedWorker(this, "worker-" + (char) ('a' + index), habits(isHostile)));
     }
-    this.poison = isHostile && time.chance(0.15) ? 0.15 : 0;
+    this.poison = isHostile && time.chance(0.3) ? time.oneOf(List.of(0.1, 0.3, 0.8)) : 0;
     this.poisonSeed = time.bits();
     this.faultsLast = isHostile ? time.millis(2_000, 30_000) : Duration.ofMillis(1);
     this.chaos = new Chaos(this, isHostile);
@@ -83,6 +86,7 @@ final class SimulatedRun {
         isHostile && time.chance(0.3) ? 0.1 : 0,
         isHostile && time.chance(0.4) ? 0.2 : 0,
         isHostile && time.chance(0.5) ? 0.5 : 0,
+        isHostile && time.chance(0.4) ? 0.1 : 0,
         isHostile && time.chance(0.3) ? 6000 : 0);
   }
 
@@ -110,11 +114,7 @@ final class SimulatedRun {
     witness.ended();
     Audit.of(plan, ledger.rows());
     return new Result(
-        decisions,
-        recoveries,
-        ledger.rows().groups().size(),
-        ledger.rows().batches().size(),
-        Duration.ofNanos(time.nanos()));
+        decisions, incarnations, ledger.rows().run().orElseThrow(), Duration.ofNanos(time.nanos()));
   }
 
   private void calm() {
@@ -248,7 +248,7 @@ final class SimulatedRun {
     decisions++;
   }
 
-  void countRecovery() {
-    recoveries++;
+  void countIncarnation() {
+    incarnations++;
   }
 }

@@ -46,9 +46,16 @@ final class SimulatedWorker {
   /// @param failing share of leases that it gives back
   /// @param partial share of groups that lack a member
   /// @param stubborn share of lost leases that it submits all the same
-  /// @param lagging how long it goes on with old weights
+  /// @param endless share of groups that take very long
+  /// @param laggingMillis how long it goes on with old weights
   record Habits(
-      int slots, int slowness, double failing, double partial, double stubborn, int lagging) {}
+      int slots,
+      int slowness,
+      double failing,
+      double partial,
+      double stubborn,
+      double endless,
+      int laggingMillis) {}
 
   private static final Duration RETRY = Duration.ofMillis(1500);
   private static final int MOST_TRIES = 40;
@@ -66,6 +73,7 @@ final class SimulatedWorker {
   private boolean isOver;
   private long hungUntil;
   private long stuckUntil;
+  private boolean isCrawling;
 
   /// Counts processes: what an earlier one had scheduled must not happen.
   private int life;
@@ -128,7 +136,7 @@ final class SimulatedWorker {
       if (lease.stage != Stage.SUBMITTING) {
         open++;
       }
-      if (!isStuck()) {
+      if (!isStuck() || isCrawling) {
         lease.progress++;
       }
     }
@@ -198,7 +206,7 @@ final class SimulatedWorker {
     }
     heard = version;
     int of = life;
-    int lag = world.isFaulty() ? habits.lagging() : 0;
+    int lag = world.isFaulty() ? habits.laggingMillis() : 0;
     world
         .time()
         .after(
@@ -257,7 +265,12 @@ final class SimulatedWorker {
       }
       lease.stage = Stage.SAMPLING;
       lease.oldest = lease.grant.version().orElse(loaded);
-      finishAfter(lease, world.time().millis(40, 100 * habits.slowness()));
+      boolean isEndless = world.isFaulty() && world.time().chance(habits.endless());
+      finishAfter(
+          lease,
+          isEndless
+              ? world.time().millis(3_000, 15_000)
+              : world.time().millis(40, 100 * habits.slowness()));
       sampling++;
     }
   }
@@ -318,6 +331,9 @@ final class SimulatedWorker {
 
   private void submit(Held lease, Submission submission, int attempt) {
     int of = life;
+    if (world.faultyChance(0.03)) {
+      repeatLater(submission);
+    }
     world.witness().submitted(submission);
     boolean[] isAnswered = {false};
     world
@@ -377,17 +393,17 @@ final class SimulatedWorker {
     sample();
   }
 
-  /// The same group once more, out of turn; sometimes with other bytes.
+  /// The same group once more, out of turn; sometimes with other bytes, or under a lease that may
+  /// never have been granted for it.
   private void repeatLater(Submission submission) {
+    boolean isSame = world.time().chance(0.4);
     Submission repeated =
-        world.time().chance(0.5)
-            ? submission
-            : new Submission(
-                submission.group(),
-                submission.lease(),
-                world.skill().otherDigest(submission),
-                submission.oldestVersion(),
-                submission.outcomes());
+        new Submission(
+            submission.group(),
+            isSame || world.time().chance(0.5) ? submission.lease() : submission.lease().next(),
+            isSame ? submission.digest() : world.skill().otherDigest(submission),
+            submission.oldestVersion(),
+            submission.outcomes());
     world
         .time()
         .after(
@@ -438,9 +454,12 @@ final class SimulatedWorker {
     hungUntil = world.time().nanos() + duration.toNanos();
   }
 
-  /// Says that it lives, but gets nowhere.
-  void stall(Duration duration) {
+  /// Says that it lives, but finishes nothing.
+  ///
+  /// @param isCrawling whether it says that it gets on
+  void stall(Duration duration, boolean isCrawling) {
     world.time().note(() -> "%s stalls for %s".formatted(id.value(), duration));
+    this.isCrawling = isCrawling;
     stuckUntil = world.time().nanos() + duration.toNanos();
   }
 

@@ -212,21 +212,9 @@ final class VersionLaws {
         .values()
         .forEach(row ->
             Violation.unless(
-                row.ancestor() <= batch || isForgotten(row),
+                row.ancestor() <= batch || row.deleted(),
                 "G4: a learner goes on from batch %d, but %s counts as live",
                 batch,
                 row));
-  }
-
-  /// Rows that recovery does not read keep what they had; nothing asks for them.
-  private boolean isForgotten(VersionRow row) {
-    return row.deleted()
-        && rows.openGroups().stream()
-            .map(id -> rows.group(id).orElseThrow())
-            .noneMatch(group ->
-                group
-                    .admitted()
-                    .filter(a -> a.oldestVersion().equals(row.manifest().version()))
-                    .isPresent());
   }
 }
