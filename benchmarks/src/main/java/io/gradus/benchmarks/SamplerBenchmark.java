@@ -52,7 +52,7 @@ public class SamplerBenchmark {
   public void setUp() {
     var made = new ArrayList<SamplingRequest>();
     for (int[] prompt : AdditionModel.prompts(rows, 12)) {
-      made.add(new SamplingRequest(prompt, new SampleKey(1, made.size() + 1, 0)));
+      made.add(new SamplingRequest(prompt, new SampleKey(1, made.size() + 1, 0), MAX_TOKENS));
     }
     requests = made;
   }
@@ -67,6 +67,6 @@ public class SamplerBenchmark {
   /// All completions.
   @Benchmark
   public List<Completion> sample() {
-    return sampler.sample(requests, SamplingParameters.unfiltered(1, MAX_TOKENS), () -> false);
+    return sampler.sample(requests, SamplingParameters.unfiltered(1), () -> false);
   }
 }
