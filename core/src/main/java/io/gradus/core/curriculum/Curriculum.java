@@ -7,6 +7,7 @@ import io.gradus.core.run.RunPlan;
 import io.gradus.core.task.StratumKey;
 import io.gradus.core.task.Task;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
@@ -88,10 +89,12 @@ public final class Curriculum {
     Stratum stratum = at(StratumKey.of(task));
     stratum.posterior = stratum.posterior.with(right, wrong);
     if (right == 0 && plan.sources().get(task.source()).hintedShare() > 0) {
-      if (stratum.failed.size() == MOST_FAILED) {
+      // In the order of the tasks, not of the answers, which come as they please.
+      int at = Collections.binarySearch(stratum.failed, task.index());
+      stratum.failed.add(at < 0 ? -at - 1 : at, task.index());
+      if (stratum.failed.size() > MOST_FAILED) {
         stratum.failed.removeFirst();
       }
-      stratum.failed.add(task.index());
     }
     changed.add(stratum.key);
   }

@@ -124,7 +124,7 @@ public final class EvaluationBook {
 
   /// Begins the confirmation of a candidate, up to the stratum that it handled.
   public EvaluationRow startConfirmation(EvaluationRow candidate) {
-    int set = Math.toIntExact(candidate.version().value());
+    int set = Math.toIntExact(candidate.batch() + 1);
     Active begun = begin(candidate.version(), true, set, candidate.batch(), candidate.handled());
     active = Optional.of(begun);
     return row(begun, Duration.ZERO, false, false);
@@ -148,6 +148,24 @@ public final class EvaluationBook {
       }
     }
     return begun;
+  }
+
+  /// Whether a finished evaluation reached the target, and new problems must confirm it.
+  public boolean isCandidate(EvaluationRow row) {
+    return !row.confirmation() && mustConfirm() && reachesTarget(row);
+  }
+
+  /// The newest finished evaluation, if it reached the target and nothing must confirm it any more.
+  public Optional<EvaluationRow> reached() {
+    return (mustConfirm() ? confirmed : evaluated).filter(this::reachesTarget);
+  }
+
+  private boolean mustConfirm() {
+    return plan.evaluation().map(RunPlan.Evaluation::confirm).orElse(0) > 0;
+  }
+
+  private boolean reachesTarget(EvaluationRow row) {
+    return plan.stop().digitsHandled().filter(target -> row.handled() >= target).isPresent();
   }
 
   /// The version under evaluation.

@@ -121,7 +121,7 @@ final class Batches {
     if (place.gold().isPresent()) {
       return true;
     }
-    if (books.lacksUnits() || (plan.rollout().lockstep() && hasOpenRollouts())) {
+    if (books.lacksUnits() || (plan.rollout().lockstep() && !isSettledDown())) {
       return false;
     }
     if (plan.rounds().isPresent()) {
@@ -133,8 +133,21 @@ final class Batches {
     };
   }
 
-  private boolean hasOpenRollouts() {
-    return books.groups.size(GroupState.LEASED) + books.groups.size(GroupState.PENDING) > 0;
+  /// Whether nothing is under way that timing could put before or after the next batch.
+  private boolean isSettledDown() {
+    return !books.hasOpenRollouts() && books.evaluations.version().isEmpty() && isPublished();
+  }
+
+  /// Whether the newest version is that of the last batch so far after which something is
+  /// published, or a later one.
+  boolean isPublished() {
+    for (long number = books.line.next().value() - 1; number > 0; number--) {
+      if (BatchPlace.of(plan, new BatchNumber(number)).publish()) {
+        long flagged = number;
+        return books.publishedBatch().filter(batch -> batch >= flagged).isPresent();
+      }
+    }
+    return books.publishedBatch().isPresent();
   }
 
   private int units() {
@@ -374,6 +387,7 @@ final class Batches {
           .find(id)
           .ifPresent(group -> books.move(turn, group, GroupState.FAILED, StateReason.POISON_BATCH));
     }
+    abandonBeyond(turn, row.number().value() - 1);
     if (row.binding() >= MOST_FAILURES) {
       goals.fail(
           "batch %d was bound %d times and failed in %d learner sessions each time"
@@ -381,7 +395,7 @@ final class Batches {
     }
   }
 
-  /// Batches beyond `batch` are to be applied again; versions beyond it are on an abandoned branch.
+  /// Batches beyond `batch` are to be applied again.
   void goBackTo(Turn turn, long batch) {
     for (BatchRow row : books.line.rows()) {
       if (row.number().value() > batch && row.state() == BatchState.APPLIED) {
@@ -392,12 +406,17 @@ final class Batches {
         turn.write(new Write.PutBatch(again));
       }
     }
+    if (!plan.rollout().lockstep()) {
+      // In lockstep what is applied again has the same weights: no version is on another branch.
+      abandonBeyond(turn, batch);
+    }
+  }
+
+  /// Versions that have learned from more batches are on an abandoned branch.
+  private void abandonBeyond(Turn turn, long batch) {
     for (VersionRow row : books.versions.goBackTo(batch)) {
       turn.write(new Write.PutVersion(row));
-      boolean isUnderEvaluation =
-          books.evaluations.version().filter(row.manifest().version()::equals).isPresent();
-      if (isUnderEvaluation && !plan.rollout().lockstep()) {
-        // In lockstep the new branch has the same weights.
+      if (books.evaluations.version().filter(row.manifest().version()::equals).isPresent()) {
         abandoned = true;
       }
     }
@@ -455,5 +474,6 @@ final class Batches {
           .filter(id -> books.groups.find(id).isEmpty())
           .forEach(id -> books.sweep(turn, id));
     }
+    abandonBeyond(turn, kept);
   }
 }

@@ -13,6 +13,7 @@ import io.gradus.core.group.SessionId;
 import io.gradus.core.group.StateReason;
 import io.gradus.core.group.WorkerId;
 import io.gradus.core.lease.LeaseTable;
+import io.gradus.core.ledger.EvaluationRow;
 import io.gradus.core.ledger.GroupRow;
 import io.gradus.core.ledger.LearnerRow;
 import io.gradus.core.ledger.RunImage;
@@ -219,6 +220,11 @@ final class Books {
     return plan.stop().batches().filter(last -> line.next().value() > last).isPresent();
   }
 
+  /// Whether groups are under way.
+  boolean hasOpenRollouts() {
+    return groups.size(GroupState.LEASED) + groups.size(GroupState.PENDING) > 0;
+  }
+
   /// Whether replay has too few units for a batch.
   boolean lacksUnits() {
     return replay.size() < plan.batch().units();
@@ -304,6 +310,7 @@ final class Books {
   NavigableSet<PolicyVersion> neededVersions() {
     var needed = new TreeSet<PolicyVersion>();
     evaluations.version().ifPresent(needed::add);
+    evaluations.reached().map(EvaluationRow::version).ifPresent(needed::add);
     workers.values().forEach(worker -> worker.loaded.ifPresent(needed::add));
     for (GroupRow group : groups.open()) {
       if (group.state() != GroupState.ACCEPTED) {

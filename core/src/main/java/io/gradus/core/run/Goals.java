@@ -52,27 +52,29 @@ final class Goals {
     return plan.stop().batches().filter(last -> last == batch).isPresent();
   }
 
-  /// An evaluation is finished: the target may be reached, or a candidate for it found.
+  /// An evaluation is finished: it may have found a candidate for the target.
   void evaluated(Turn turn, EvaluationRow row) {
-    if (plan.stop().digitsHandled().isEmpty()
-        || row.handled() < plan.stop().digitsHandled().get()) {
-      return;
-    }
-    if (!row.confirmation() && plan.evaluation().map(RunPlan.Evaluation::confirm).orElse(0) > 0) {
+    if (books.evaluations.isCandidate(row)) {
       turn.write(new Write.PutEvaluation(books.evaluations.startConfirmation(row)));
-      return;
     }
-    ending =
-        Optional.of(
-            new Ending(
-                RunState.COMPLETED,
-                "stop.digits_handled reached: %d digits are handled".formatted(row.handled()),
-                Optional.of(row.version())));
   }
 
   /// Ends the run where it has come to a bound.
   void stop() {
     if (ending.isPresent()) {
+      return;
+    }
+    // In lockstep the version that reached the target may be one whose batches are applied again.
+    Optional<EvaluationRow> reached =
+        books.evaluations.reached().filter(row -> row.batch() <= books.line.applied());
+    if (reached.isPresent()) {
+      ending =
+          Optional.of(
+              new Ending(
+                  RunState.COMPLETED,
+                  "stop.digits_handled reached: %d digits are handled"
+                      .formatted(reached.get().handled()),
+                  Optional.of(reached.get().version())));
       return;
     }
     if (plan.stop().wallTime().filter(most -> books.elapsed.compareTo(most) >= 0).isPresent()) {

@@ -1,7 +1,5 @@
 package io.gradus.core.run;
 
-import io.gradus.core.batch.BatchNumber;
-import io.gradus.core.batch.BatchPlace;
 import io.gradus.core.curriculum.Curriculum;
 import io.gradus.core.evaluation.EvaluationBook;
 import io.gradus.core.group.GroupId;
@@ -367,7 +365,9 @@ final class Rollouts {
     for (var entry : books.workers.entrySet()) {
       Books.WorkerSession worker = entry.getValue();
       var grants = new ArrayList<Effect.Grant>();
-      if (worker.credits > 0) {
+      // In lockstep a block fills a worker that holds nothing: what is left of its credits after a
+      // smaller block says only how soon its next heartbeat came.
+      if (isLockstep ? worker.credits >= worker.slots : worker.credits > 0) {
         grantPending(turn, entry.getKey(), worker, grants);
         if (!isLockstep || grants.isEmpty()) {
           grantQuestions(turn, entry.getKey(), worker, grants);
@@ -391,17 +391,7 @@ final class Rollouts {
         && books.evaluations.version().isEmpty()
         && books.line.isApplied()
         && !batches.canBind()
-        && books.publishedBatch().filter(batch -> batch >= lastFlagged()).isPresent();
-  }
-
-  /// The last batch so far after which something is published.
-  private long lastFlagged() {
-    for (long number = books.line.next().value() - 1; number > 0; number--) {
-      if (BatchPlace.of(plan, new BatchNumber(number)).publish()) {
-        return number;
-      }
-    }
-    return 0;
+        && batches.isPublished();
   }
 
   private void grantPending(

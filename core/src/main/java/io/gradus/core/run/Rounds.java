@@ -55,6 +55,10 @@ final class Rounds {
       beginRound(turn, 1);
       return;
     }
+    if (plan.rollout().lockstep() && books.hasOpenRollouts()) {
+      // What comes in may change which strata are supplied; when it does must not matter.
+      return;
+    }
     int bindingRound = BatchPlace.of(plan, books.line.next()).round();
     boolean isSampled = books.curriculum.lackingInRound(quota()) == 0;
     if (plan.rounds().get().barrier()) {

@@ -31,6 +31,7 @@ final class Chaos {
     COORDINATOR_DIES,
     COORDINATOR_STANDS_STILL,
     COORDINATOR_IS_DOUBLED,
+    EVERYTHING_DIES,
     PERSON_PAUSES,
     PERSON_CANCELS
   }
@@ -41,19 +42,23 @@ final class Chaos {
   private Optional<SimulatedLearner> intruder = Optional.empty();
   private boolean isPaused;
 
-  Chaos(SimulatedRun world, boolean isHostile) {
+  Chaos(SimulatedRun world, Scenario.Weather weather) {
     this.world = world;
     VirtualTime time = world.time();
     for (Kind kind : Kind.values()) {
       double share =
           switch (kind) {
+            case EVERYTHING_DIES -> 0.2;
             case PERSON_CANCELS -> 0.1;
             case COORDINATOR_IS_DOUBLED, ANOTHER_LEARNER, PERSON_PAUSES -> 0.3;
             default -> 0.5;
           };
-      if (isHostile && time.chance(share)) {
+      if (weather == Scenario.Weather.HOSTILE && time.chance(share)) {
         kinds.add(kind);
       }
+    }
+    if (weather == Scenario.Weather.KILLS) {
+      kinds.add(Kind.EVERYTHING_DIES);
     }
     this.longestPauseMillis = time.oneOf(List.of(400, 1500, 4000));
   }
@@ -70,7 +75,7 @@ final class Chaos {
         .after(
             world.time().millis(20, longestPauseMillis),
             () -> {
-              if (world.isFaulty() && !world.coordinator().hasEnded()) {
+              if (!world.isCalm() && !world.coordinator().hasEnded()) {
                 strike(world.time().oneOf(List.copyOf(kinds)));
                 again();
               }
@@ -94,6 +99,11 @@ final class Chaos {
       case COORDINATOR_DIES -> world.coordinator().crash(time.millis(10, 3000));
       case COORDINATOR_STANDS_STILL -> world.coordinator().pause(time.millis(50, 12_000));
       case COORDINATOR_IS_DOUBLED -> world.coordinator().takeOver();
+      case EVERYTHING_DIES -> {
+        world.coordinator().crash(time.millis(10, 1000));
+        world.learner().restart(false, false);
+        world.workers().forEach(each -> each.die(false, false));
+      }
       case PERSON_PAUSES -> {
         if (!isPaused) {
           isPaused = true;

@@ -47,7 +47,7 @@ final class Laws {
     this.stragglers = new StragglerLaws(world, rows);
     this.groups = new GroupLaws(world, rows, stragglers);
     this.batches = new BatchLaws(world, rows);
-    this.versions = new VersionLaws(rows);
+    this.versions = new VersionLaws(rows, world.plan().rollout().lockstep());
     this.strata = new StratumLaws(world.plan(), rows);
     this.evaluations = new EvaluationLaws(world.plan(), rows);
     this.learners = new LearnerLaws(world, rows);

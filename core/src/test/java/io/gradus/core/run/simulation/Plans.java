@@ -15,6 +15,37 @@ final class Plans {
     return time.chance(0.45) ? policyGradient(time, seed) : likelihood(time, seed);
   }
 
+  /// A plan in lockstep whose leases live long. Its window displaces no trajectory: recovery knows
+  /// of groups that have left replay, not of single trajectories.
+  static RunPlan lockstep(VirtualTime time, long seed, Duration leaseTtl) {
+    RunPlan plan = draw(time, seed);
+    RunPlan.Rollout rollout = plan.rollout();
+    return new RunPlan(
+        plan.sources(),
+        plan.warmUp(),
+        plan.curriculum(),
+        new RunPlan.Rollout(
+            rollout.groupSize(),
+            rollout.concurrency(),
+            true,
+            rollout.maxStaleness(),
+            leaseTtl,
+            leaseTtl,
+            rollout.maxAttempts()),
+        plan.unit(),
+        plan.draw(),
+        plan.batch(),
+        plan.rounds(),
+        new RunPlan.Replay(10_000, plan.replay().maxUses(), plan.replay().drawsPerSample()),
+        plan.publication(),
+        plan.evaluation(),
+        new RunPlan.Stop(
+            Optional.of(plan.stop().batches().orElse(10L)),
+            Optional.empty(),
+            plan.stop().digitsHandled()),
+        seed);
+  }
+
   private static RunPlan policyGradient(VirtualTime time, long seed) {
     int staleness = time.between(0, 8);
     int every = time.between(1, Math.min(3, staleness + 1));

@@ -498,7 +498,7 @@ if (bindingRound >= books.round
             "binds in lockstep while rollouts are under way",
             "G4: in lockstep things happen at counted events",
             "run/Batches",
-            "return books.groups.size(GroupState.LEASED) + books",
+            "return !books.hasOpenRollouts() && books",
             "return books"),
         new PlantedBug(
             "grants in lockstep while groups are under way",
@@ -575,9 +575,9 @@ books.curriculum.observe(
         new PlantedBug(
             "completes without a confirmation",
             "G5: digits are handled when they are confirmed",
-            "run/Goals",
-            "if (!row.confirmation() && plan",
-            "if (row.handled() < 0 && plan"),
+            "evaluation/EvaluationBook",
+            "return (mustConfirm() ? confirmed : evaluated)",
+            "return evaluated"),
         new PlantedBug(
             "calls a stratum handled that is not",
             "G5: handled is the stratum up to which every one reaches the threshold",
@@ -810,6 +810,7 @@ leases.begin(
             "run/Books",
 """
     evaluations.version().ifPresent(needed::add);
+    evaluations.reached().map(EvaluationRow::version).ifPresent(needed::add);
     workers.values().forEach(worker -> worker.loaded.ifPresent(needed::add));
     for (GroupRow group : groups.open()) {
       if (group.state() != GroupState.ACCEPTED) {

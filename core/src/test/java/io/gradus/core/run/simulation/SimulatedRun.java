@@ -1,15 +1,18 @@
 package io.gradus.core.run.simulation;
 
+import io.gradus.core.group.GroupState;
 import io.gradus.core.ledger.BatchRow;
 import io.gradus.core.ledger.RunRow;
-import io.gradus.core.ledger.VersionRow;
 import io.gradus.core.policy.LearnerId;
+import io.gradus.core.policy.Manifest;
 import io.gradus.core.policy.PolicyVersion;
 import io.gradus.core.run.Decider;
+import io.gradus.core.run.Effect;
 import io.gradus.core.run.RunPlan;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.SplittableRandom;
 
 /// One run from its submission to its end, with everything around the decider simulated. A time of
@@ -31,6 +34,7 @@ final class SimulatedRun {
 
   private final VirtualTime time;
   private final RunPlan plan;
+  private final Scenario.Weather weather;
   private final Decider.Factory deciders;
   private final Skill skill;
   private final Network network;
@@ -51,18 +55,31 @@ final class SimulatedRun {
   private long decisions;
   private int incarnations;
 
+  /// The scenario of a seed.
   SimulatedRun(long seed, Decider.Factory deciders, boolean isTraced) {
-    this.time = new VirtualTime(seed, isTraced);
+    this(new VirtualTime(seed, isTraced), Optional.empty(), seed, deciders);
+  }
+
+  /// A given scenario; the seed says when things happen.
+  SimulatedRun(long seed, Scenario scenario, Decider.Factory deciders, boolean isTraced) {
+    this(new VirtualTime(seed, isTraced), Optional.of(scenario), seed, deciders);
+  }
+
+  private SimulatedRun(
+      VirtualTime time, Optional<Scenario> given, long seed, Decider.Factory deciders) {
+    this.time = time;
     this.deciders = deciders;
-    this.plan = Plans.draw(time, seed);
-    boolean isHostile = time.chance(0.85);
+    Scenario scenario = given.orElseGet(() -> Scenario.draw(time, seed));
+    this.plan = scenario.plan();
+    this.weather = scenario.weather();
+    boolean isHostile = weather == Scenario.Weather.HOSTILE;
     this.network =
         new Network(
             time,
             isHostile ? time.oneOf(List.of(0.0, 0.02, 0.1)) : 0,
             time.oneOf(List.of(100, 1000, 5000)));
-    this.faults = new Faults(time, isHostile);
-    this.skill = new Skill(time.bits(), 0.3 + 0.4 * time.share());
+    this.faults = new Faults(time, weather != Scenario.Weather.CALM);
+    this.skill = new Skill(scenario.skillSeed(), scenario.firstPassRate());
     this.witness = new Witness(this);
     this.edge = new Edge(this, time.chance(0.6));
     this.coordinator = new Coordinator(this);
@@ -74,14 +91,16 @@ final class SimulatedRun {
     }
     this.poison = isHostile && time.chance(0.3) ? time.oneOf(List.of(0.1, 0.3, 0.8)) : 0;
     this.poisonSeed = time.bits();
-    this.faultsLast = isHostile ? time.millis(2_000, 30_000) : Duration.ofMillis(1);
-    this.chaos = new Chaos(this, isHostile);
+    this.faultsLast =
+        weather == Scenario.Weather.CALM ? Duration.ofMillis(1) : time.millis(2_000, 30_000);
+    this.chaos = new Chaos(this, weather);
     time.note(() -> plan.toString());
   }
 
   private SimulatedWorker.Habits habits(boolean isHostile) {
     return new SimulatedWorker.Habits(
-        time.between(1, 6),
+        // In lockstep a grant fills the worker, so its size is part of the run.
+        plan.rollout().lockstep() ? 4 : time.between(1, 6),
         time.oneOf(List.of(1, 3, 10)),
         isHostile && time.chance(0.3) ? 0.1 : 0,
         isHostile && time.chance(0.4) ? 0.2 : 0,
@@ -190,12 +209,26 @@ final class SimulatedRun {
     return learner;
   }
 
+  /// Whether everything is to go wrong that can.
   boolean isFaulty() {
-    return isFaulty;
+    return isFaulty && weather == Scenario.Weather.HOSTILE;
+  }
+
+  boolean isCalm() {
+    return !isFaulty;
   }
 
   boolean faultyChance(double probability) {
-    return isFaulty && time.chance(probability);
+    return isFaulty() && time.chance(probability);
+  }
+
+  /// The weights of a version: what it learned from, not its number.
+  Manifest weights(PolicyVersion version) {
+    return ledger
+        .rows()
+        .version(version)
+        .orElseThrow(() -> Violation.of("G6: %s was never published", version))
+        .manifest();
   }
 
   /// A person wants the run to end.
@@ -216,26 +249,25 @@ final class SimulatedRun {
     return new SplittableRandom(key).nextDouble() < poison;
   }
 
-  /// Whether a version that a lease asks for can be loaded. It can, unless its checkpoint is
-  /// damaged or the evaluation that asks has been given up meanwhile.
-  boolean canLoad(PolicyVersion version) {
-    VersionRow row = ledger.rows().versions().get(version);
-    if (row != null && store.has(row.manifest().uri())) {
+  /// Whether the version that a lease asks for can be loaded. It can, unless its checkpoint is
+  /// damaged or the lease has been lost meanwhile.
+  boolean canLoad(Effect.Grant grant) {
+    if (grant.version().isEmpty()) {
       return true;
     }
+    Manifest manifest = weights(grant.version().get());
+    boolean isThere = store.has(manifest.uri());
+    boolean isLost =
+        ledger
+            .rows()
+            .group(grant.group())
+            .filter(row -> row.state() == GroupState.LEASED && row.lease().equals(grant.lease()))
+            .isEmpty();
     Violation.unless(
-        row != null && (store.wasDamaged(row.manifest().uri()) || !isNeeded(row)),
-        "G7: a lease asks for %s, whose checkpoint was deleted",
-        version);
-    return false;
-  }
-
-  /// Whether an open lease asks for it.
-  private boolean isNeeded(VersionRow row) {
-    return ledger.rows().openGroups().stream()
-        .map(id -> ledger.rows().group(id).orElseThrow())
-        .anyMatch(
-            group -> group.pinnedVersion().filter(row.manifest().version()::equals).isPresent());
+        isThere || isLost || store.wasDamaged(manifest.uri()),
+        "G7: %s asks for a version whose checkpoint was deleted",
+        grant);
+    return isThere;
   }
 
   void breakStreams() {

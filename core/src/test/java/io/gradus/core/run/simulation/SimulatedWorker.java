@@ -259,7 +259,7 @@ final class SimulatedWorker {
     long sampling = held.values().stream().filter(l -> l.stage == Stage.SAMPLING).count();
     while (sampling < habits.slots() && !queue.isEmpty()) {
       Held lease = queue.remove();
-      if (lease.grant.version().filter(version -> !world.canLoad(version)).isPresent()) {
+      if (!world.canLoad(lease.grant)) {
         giveBack(lease);
         continue;
       }
@@ -304,7 +304,7 @@ final class SimulatedWorker {
     for (int member : lease.grant.members()) {
       boolean isLeftOut = world.isFaulty() && world.time().chance(habits.partial());
       if (!isLeftOut) {
-        outcomes.add(world.skill().outcome(lease.grant, member, lease.oldest));
+        outcomes.add(world.skill().outcome(lease.grant, member, world.weights(lease.oldest)));
       }
     }
     if (outcomes.isEmpty()) {

@@ -4,13 +4,13 @@ import io.gradus.core.group.GroupPurpose;
 import io.gradus.core.group.Outcome;
 import io.gradus.core.group.PayloadDigest;
 import io.gradus.core.group.Verdict;
-import io.gradus.core.policy.PolicyVersion;
+import io.gradus.core.policy.Manifest;
 import io.gradus.core.run.Effect;
 import java.util.HexFormat;
 import java.util.List;
 
-/// What the simulated policy can do: it gets better with every version and worse with every
-/// stratum. A completion is a function of seed, group, member and version, as with a counter-based
+/// What the simulated policy can do: it gets better with every batch and worse with every stratum.
+/// A completion is a function of seed, group, member and weights, as with a counter-based
 /// generator, so it does not depend on when or where it is sampled.
 final class Skill {
 
@@ -25,13 +25,14 @@ final class Skill {
     this.first = first;
   }
 
-  Outcome outcome(Effect.Grant grant, int member, PolicyVersion version) {
+  Outcome outcome(Effect.Grant grant, int member, Manifest weights) {
     double passRate =
         first
-            + 0.03 * version.value()
+            + 0.03 * weights.batchOrZero()
             - 0.12 * (grant.task().stratum() - 1)
             + (grant.purpose() == GroupPurpose.RATIONALIZATION ? 0.3 : 0);
-    long bits = mix(mix(mix(seed ^ grant.group().value() * GOLDEN) + member) + version.value());
+    long version = weights.lineage().hashCode();
+    long bits = mix(mix(mix(seed ^ grant.group().value() * GOLDEN) + member) + version);
     double point = (bits >>> 11) * 0x1.0p-53;
     int tokens = 1 + (int) ((bits & 0xff) % 9);
     if (point < Math.clamp(passRate, 0.15, 0.95)) {

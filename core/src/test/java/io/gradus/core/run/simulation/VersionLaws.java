@@ -23,6 +23,7 @@ import java.util.TreeSet;
 final class VersionLaws {
 
   private final ModelLedger rows;
+  private final boolean isLockstep;
 
   /// What workers whose sessions live have loaded.
   private final TreeMap<SessionId, PolicyVersion> loaded = new TreeMap<>();
@@ -30,7 +31,9 @@ final class VersionLaws {
   private final TreeSet<SessionId> alive = new TreeSet<>();
   private final List<VersionRow> deleted = new ArrayList<>();
 
-  VersionLaws(ModelLedger rows) {
+  /// @param isLockstep what is applied again has the same weights: nothing is abandoned
+  VersionLaws(ModelLedger rows, boolean isLockstep) {
+    this.isLockstep = isLockstep;
     this.rows = rows;
   }
 
@@ -212,7 +215,7 @@ final class VersionLaws {
         .values()
         .forEach(row ->
             Violation.unless(
-                row.ancestor() <= batch || row.deleted(),
+                row.ancestor() <= batch || row.deleted() || isLockstep,
                 "G4: a learner goes on from batch %d, but %s counts as live",
                 batch,
                 row));
