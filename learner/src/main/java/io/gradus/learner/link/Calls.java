@@ -2,6 +2,7 @@ package io.gradus.learner.link;
 
 import static java.util.concurrent.TimeUnit.NANOSECONDS;
 
+import io.gradus.core.retry.Backoff;
 import io.gradus.learner.LearnerConfig;
 import io.gradus.learner.v1.JoinRunRequest;
 import io.gradus.learner.v1.JoinRunResponse;

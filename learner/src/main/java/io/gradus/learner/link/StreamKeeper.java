@@ -1,5 +1,6 @@
 package io.gradus.learner.link;
 
+import io.gradus.core.retry.Backoff;
 import io.gradus.learner.LearnerConfig;
 import io.gradus.learner.batch.BatchReader;
 import io.grpc.Channel;

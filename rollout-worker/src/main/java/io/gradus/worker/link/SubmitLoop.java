@@ -4,6 +4,7 @@ import static java.util.concurrent.TimeUnit.MILLISECONDS;
 import static java.util.concurrent.TimeUnit.NANOSECONDS;
 
 import io.gradus.core.group.LeaseId;
+import io.gradus.core.retry.Backoff;
 import io.gradus.rollout.v1.Admission;
 import io.gradus.rollout.v1.GroupOutcome;
 import io.gradus.rollout.v1.RolloutServiceGrpc;

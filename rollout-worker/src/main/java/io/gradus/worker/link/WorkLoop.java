@@ -4,6 +4,7 @@ import static java.util.concurrent.TimeUnit.NANOSECONDS;
 
 import io.gradus.core.group.LeaseId;
 import io.gradus.core.policy.PolicyVersion;
+import io.gradus.core.retry.Backoff;
 import io.gradus.rollout.v1.GroupFailed;
 import io.gradus.rollout.v1.LeasesGranted;
 import io.gradus.rollout.v1.Loaded;
