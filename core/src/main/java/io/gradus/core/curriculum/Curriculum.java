@@ -65,6 +65,9 @@ public final class Curriculum {
   private final TreeMap<StratumKey, Stratum> strata = new TreeMap<>();
   private final TreeSet<StratumKey> changed = new TreeSet<>();
 
+  /// Of the present posteriors; every draw asks for them.
+  private Optional<NavigableMap<StratumKey, Double>> weights = Optional.empty();
+
   public Curriculum(RunPlan plan, List<StratumRow> rows) {
     this.plan = plan;
     for (int source = 0; source < plan.sources().size(); source++) {
@@ -88,6 +91,7 @@ public final class Curriculum {
   public void observe(Task task, int right, int wrong) {
     Stratum stratum = at(StratumKey.of(task));
     stratum.posterior = stratum.posterior.with(right, wrong);
+    weights = Optional.empty();
     if (right == 0 && plan.sources().get(task.source()).hintedShare() > 0) {
       // In the order of the tasks, not of the answers, which come as they please.
       int at = Collections.binarySearch(stratum.failed, task.index());
@@ -101,6 +105,7 @@ public final class Curriculum {
 
   /// Forgets a little: a new policy version solves what the old one did not.
   public void decay() {
+    weights = Optional.empty();
     strata
         .values()
         .forEach(stratum -> {
@@ -198,47 +203,50 @@ public final class Curriculum {
 
   /// Share of the next tasks of every supplied stratum; they sum to 1.
   public NavigableMap<StratumKey, Double> weights() {
-    var weights = new TreeMap<StratumKey, Double>();
-    double mastered = 0;
-    double others = 0;
+    NavigableMap<StratumKey, Double> present = weights.orElseGet(this::computeWeights);
+    weights = Optional.of(present);
+    return present;
+  }
+
+  private NavigableMap<StratumKey, Double> computeWeights() {
+    var masteredWeights = new TreeMap<StratumKey, Double>();
+    var otherWeights = new TreeMap<StratumKey, Double>();
     for (StratumKey key : supplied()) {
       double passRate = passRate(key);
       double weight =
           plan.curriculum().uniform() ? 1 : passRate * (1 - passRate) + plan.curriculum().epsilon();
-      weights.put(key, weight);
-      if (isMastered(key)) {
-        mastered += weight;
-      } else {
-        others += weight;
-      }
+      (isMastered(key, passRate) ? masteredWeights : otherWeights).put(key, weight);
     }
-    double floor = plan.curriculum().masteredFloor();
-    boolean isBelowFloor =
-        !plan.curriculum().uniform()
-            && mastered > 0
-            && others > 0
-            && mastered < floor * (mastered + others);
-    double masteredShare = isBelowFloor ? floor : share(mastered, others);
-    double othersShare = 1 - masteredShare;
-    double masteredSum = mastered;
-    double othersSum = others;
+    double mastered = sum(masteredWeights);
+    double others = sum(otherWeights);
+    var shares = new TreeMap<StratumKey, Double>();
     if (mastered + others == 0) {
-      weights.replaceAll((_, _) -> 1.0 / weights.size());
-    } else {
-      weights.replaceAll((key, weight) ->
-          isMastered(key)
-              ? (masteredSum > 0 ? weight / masteredSum * masteredShare : 0)
-              : (othersSum > 0 ? weight / othersSum * othersShare : 0));
+      supplied().forEach(key -> shares.put(key, 1.0));
+      scale(shares, 1.0 / shares.size());
+      return Collections.unmodifiableNavigableMap(shares);
     }
-    return weights;
+    double masteredShare = mastered / (mastered + others);
+    double floor = plan.curriculum().masteredFloor();
+    if (!plan.curriculum().uniform() && mastered > 0 && others > 0 && masteredShare < floor) {
+      masteredShare = floor;
+    }
+    scale(masteredWeights, mastered > 0 ? masteredShare / mastered : 0);
+    scale(otherWeights, others > 0 ? (1 - masteredShare) / others : 0);
+    shares.putAll(masteredWeights);
+    shares.putAll(otherWeights);
+    return Collections.unmodifiableNavigableMap(shares);
   }
 
-  private static double share(double part, double rest) {
-    return part + rest > 0 ? part / (part + rest) : 0;
+  private static double sum(Map<StratumKey, Double> weights) {
+    return weights.values().stream().mapToDouble(Double::doubleValue).sum();
   }
 
-  private boolean isMastered(StratumKey key) {
-    return at(key).posterior.hasEvidence() && passRate(key) >= plan.curriculum().mastered();
+  private static void scale(Map<StratumKey, Double> weights, double factor) {
+    weights.replaceAll((_, weight) -> weight * factor);
+  }
+
+  private boolean isMastered(StratumKey key, double passRate) {
+    return at(key).posterior.hasEvidence() && passRate >= plan.curriculum().mastered();
   }
 
   /// Strata from which tasks are drawn now, easiest first.
