@@ -18,7 +18,7 @@ import java.util.TreeMap;
 /// The evaluation that is under way, at most one, and the newest finished ones.
 ///
 /// Problems are given easiest strata first, each once. The held-out set is the same for every
-/// version; a confirmation draws problems that no other one drew, by the number of its version.
+/// version; a confirmation draws problems that no other version's drew, by the number of its set.
 public final class EvaluationBook {
 
   private static final Comparator<StratumKey> EASIEST_FIRST =

@@ -8,7 +8,8 @@ import java.util.List;
 /// One evaluation of one version.
 ///
 /// @param confirmation whether it ran on new problems
-/// @param set counts evaluations on new problems, so that each draws others; 0 is the held-out set
+/// @param set numbers the problems: 0 is the held-out set, a confirmation has that of its batch
+///   plus one, so that each draws others
 /// @param handled the hardest stratum up to which every one reaches the threshold
 /// @param elapsed time the run had run when it finished
 /// @param abandoned whether it was given up unfinished: its version is no longer trained on, or its
