@@ -137,22 +137,7 @@ public final class GroupBook {
 
   /// Leases a pending group once more.
   public GroupRow leaseAgain(GroupRow row, LeaseId lease, WorkerId worker) {
-    GroupRow leased =
-        move(
-            new GroupRow(
-                row.id(),
-                row.purpose(),
-                row.task(),
-                row.size(),
-                row.state(),
-                row.reason(),
-                row.attempts() + 1,
-                lease,
-                worker,
-                row.pinnedVersion(),
-                row.admitted()),
-            GroupState.LEASED,
-            StateReason.NONE);
+    GroupRow leased = move(row.leasedAgain(lease, worker), GroupState.LEASED, StateReason.NONE);
     Entry entry = open.get(row.id());
     if (entry != null) {
       entry.leases.put(lease, worker);
@@ -169,21 +154,7 @@ public final class GroupBook {
       WorkerId worker,
       GroupState state,
       StateReason reason) {
-    return move(
-        new GroupRow(
-            row.id(),
-            row.purpose(),
-            row.task(),
-            row.size(),
-            row.state(),
-            row.reason(),
-            row.attempts(),
-            row.lease(),
-            worker,
-            row.pinnedVersion(),
-            Optional.of(admitted)),
-        state,
-        reason);
+    return move(row.withAdmitted(admitted, worker), state, reason);
   }
 
   /// Moves a group to another state.
@@ -195,7 +166,7 @@ public final class GroupBook {
       throw new IllegalStateException(
           "group %d cannot go from %s to %s".formatted(row.id().value(), row.state(), state));
     }
-    GroupRow moved = with(row, state, reason);
+    GroupRow moved = row.in(state, reason);
     count(entry.row, -1);
     if (state.isFinal()) {
       open.remove(row.id());
@@ -209,28 +180,13 @@ public final class GroupBook {
 
   /// Notes that newer groups displaced an accepted group that an open batch still uses.
   public GroupRow displace(GroupRow row) {
-    GroupRow displaced = with(row, row.state(), StateReason.DISPLACED);
+    GroupRow displaced = row.in(row.state(), StateReason.DISPLACED);
     Entry entry = open.get(row.id());
     if (entry == null || row.state() != GroupState.ACCEPTED) {
       throw new IllegalStateException("group %d is not in replay".formatted(row.id().value()));
     }
     entry.row = displaced;
     return displaced;
-  }
-
-  private static GroupRow with(GroupRow row, GroupState state, StateReason reason) {
-    return new GroupRow(
-        row.id(),
-        row.purpose(),
-        row.task(),
-        row.size(),
-        state,
-        reason,
-        row.attempts(),
-        row.lease(),
-        row.worker(),
-        row.pinnedVersion(),
-        row.admitted());
   }
 
   private void count(GroupRow row, int change) {

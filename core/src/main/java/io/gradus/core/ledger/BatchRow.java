@@ -37,4 +37,93 @@ public record BatchRow(
     Optional<LearnerEpoch> appliedBy,
     int steps,
     int skippedSteps,
-    Optional<LearnerEpoch> failedBy) {}
+    Optional<LearnerEpoch> failedBy) {
+
+  /// The same batch, applied in a session.
+  public BatchRow applied(LearnerEpoch epoch, int steps, int skippedSteps, long completionTokens) {
+    return with(
+        BatchState.APPLIED,
+        "",
+        completionTokens,
+        failures,
+        Optional.of(epoch),
+        steps,
+        skippedSteps,
+        failedBy);
+  }
+
+  /// The same batch, to be applied again.
+  public BatchRow boundAgain() {
+    return with(BatchState.BOUND, "", completionTokens, failures, Optional.empty(), 0, 0, failedBy);
+  }
+
+  /// The same batch, which no rollback can reach.
+  public BatchRow settled() {
+    return with(
+        BatchState.SETTLED,
+        "",
+        completionTokens,
+        failures,
+        appliedBy,
+        steps,
+        skippedSteps,
+        failedBy);
+  }
+
+  /// The same batch, given up.
+  public BatchRow voided(String reason) {
+    return with(
+        BatchState.VOID,
+        reason,
+        completionTokens,
+        failures,
+        appliedBy,
+        steps,
+        skippedSteps,
+        failedBy);
+  }
+
+  /// The same batch, which failed in one more session.
+  public BatchRow failed(LearnerEpoch epoch) {
+    return with(
+        state,
+        reason,
+        completionTokens,
+        failures + 1,
+        appliedBy,
+        steps,
+        skippedSteps,
+        Optional.of(epoch));
+  }
+
+  private BatchRow with(
+      BatchState state,
+      String reason,
+      long completionTokens,
+      int failures,
+      Optional<LearnerEpoch> appliedBy,
+      int steps,
+      int skippedSteps,
+      Optional<LearnerEpoch> failedBy) {
+    return new BatchRow(
+        number,
+        binding,
+        state,
+        reason,
+        gold,
+        digest,
+        completionTokens,
+        groups,
+        round,
+        indexInRound,
+        batchesInRound,
+        restartFromBase,
+        publish,
+        durable,
+        failures,
+        appliedBy,
+        steps,
+        skippedSteps,
+        failedBy);
+  }
+}

@@ -34,6 +34,44 @@ public record GroupRow(
     Optional<PolicyVersion> pinnedVersion,
     Optional<Admitted> admitted) {
 
+  /// The same group in a state.
+  public GroupRow in(GroupState state, StateReason reason) {
+    return new GroupRow(
+        id, purpose, task, size, state, reason, attempts, lease, worker, pinnedVersion, admitted);
+  }
+
+  /// The same group with one more lease.
+  public GroupRow leasedAgain(LeaseId lease, WorkerId worker) {
+    return new GroupRow(
+        id,
+        purpose,
+        task,
+        size,
+        state,
+        reason,
+        attempts + 1,
+        lease,
+        worker,
+        pinnedVersion,
+        admitted);
+  }
+
+  /// The same group, decided by a payload that `worker` sampled.
+  public GroupRow withAdmitted(Admitted admitted, WorkerId worker) {
+    return new GroupRow(
+        id,
+        purpose,
+        task,
+        size,
+        state,
+        reason,
+        attempts,
+        lease,
+        worker,
+        pinnedVersion,
+        Optional.of(admitted));
+  }
+
   /// What was admitted.
   ///
   /// @param oldestVersion version of the oldest token

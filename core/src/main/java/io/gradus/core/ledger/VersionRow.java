@@ -19,4 +19,15 @@ public record VersionRow(
     long batchesBound,
     long ancestor,
     boolean base,
-    boolean deleted) {}
+    boolean deleted) {
+
+  /// The same version with another last batch on the live lineage.
+  public VersionRow withAncestor(long batch) {
+    return new VersionRow(manifest, parent, learnerEpoch, batchesBound, batch, base, deleted);
+  }
+
+  /// The same version, its directory given up.
+  public VersionRow asDeleted() {
+    return new VersionRow(manifest, parent, learnerEpoch, batchesBound, ancestor, base, true);
+  }
+}

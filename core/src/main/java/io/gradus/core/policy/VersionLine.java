@@ -121,15 +121,7 @@ public final class VersionLine {
     var changed = new ArrayList<VersionRow>();
     for (VersionRow row : List.copyOf(versions.values())) {
       if (row.ancestor() > batch) {
-        var abandoned =
-            new VersionRow(
-                row.manifest(),
-                row.parent(),
-                row.learnerEpoch(),
-                row.batchesBound(),
-                batch,
-                row.base(),
-                row.deleted());
+        VersionRow abandoned = row.withAncestor(batch);
         versions.put(row.manifest().version(), abandoned);
         changed.add(abandoned);
       }
@@ -175,15 +167,7 @@ public final class VersionLine {
 
   /// Marks a version as deleted: it is damaged, nobody is to load it.
   public VersionRow markDeleted(VersionRow row) {
-    var deleted =
-        new VersionRow(
-            row.manifest(),
-            row.parent(),
-            row.learnerEpoch(),
-            row.batchesBound(),
-            row.ancestor(),
-            row.base(),
-            true);
+    VersionRow deleted = row.asDeleted();
     versions.put(row.manifest().version(), deleted);
     return deleted;
   }

@@ -1,7 +1,6 @@
 package io.gradus.core.run;
 
 import io.gradus.core.batch.BatchDigest;
-import io.gradus.core.batch.BatchLine;
 import io.gradus.core.batch.BatchNumber;
 import io.gradus.core.batch.BatchPlace;
 import io.gradus.core.batch.BatchState;
@@ -337,8 +336,7 @@ final class Batches {
       return;
     }
     BatchRow done =
-        BatchLine.applied(
-            row,
+        row.applied(
             applied.epoch(),
             applied.steps(),
             applied.skippedSteps(),
@@ -371,15 +369,14 @@ final class Batches {
       // A session counts once, however often it says so.
       return;
     }
-    BatchRow row = BatchLine.failed(open.get(), failed.epoch());
+    BatchRow row = open.get().failed(failed.epoch());
     if (row.failures() < MOST_FAILURES) {
       books.line.put(row);
       turn.write(new Write.PutBatch(row));
       return;
     }
     turn.write(
-        new Write.PutBatch(
-            BatchLine.voided(row, "failed in %d learner sessions".formatted(row.failures()))));
+        new Write.PutBatch(row.voided("failed in %d learner sessions".formatted(row.failures()))));
     for (GroupId id : books.removeOpenUses(books.line.poison(row.number(), failed.epoch()))) {
       books.replay.drop(id);
       books
@@ -401,7 +398,7 @@ final class Batches {
       if (row.number().value() > batch && row.state() == BatchState.APPLIED) {
         books.tokensTrained -= row.completionTokens();
         books.sequencesTrained -= sequencesOf(row);
-        BatchRow again = BatchLine.boundAgain(row);
+        BatchRow again = row.boundAgain();
         books.line.put(again);
         turn.write(new Write.PutBatch(again));
       }
@@ -417,18 +414,9 @@ final class Batches {
     for (VersionRow row : books.versions.goBackTo(batch)) {
       turn.write(new Write.PutVersion(row));
       if (books.evaluations.version().filter(row.manifest().version()::equals).isPresent()) {
-        abandoned = true;
+        goals.abandonEvaluation(turn);
       }
     }
-  }
-
-  /// Whether the version under evaluation has just been abandoned.
-  private boolean abandoned;
-
-  boolean takeAbandoned() {
-    boolean was = abandoned;
-    abandoned = false;
-    return was;
   }
 
   // ---- settling
@@ -444,7 +432,7 @@ final class Batches {
   }
 
   private void settle(Turn turn, BatchRow row) {
-    turn.write(new Write.PutBatch(BatchLine.settled(row)));
+    turn.write(new Write.PutBatch(row.settled()));
     for (GroupId id : books.removeOpenUses(books.line.close(row.number()))) {
       if (books.groups.find(id).isPresent()) {
         books.settledUses.add(id);
@@ -469,7 +457,7 @@ final class Batches {
         books.tokensTrained -= row.completionTokens();
         books.sequencesTrained -= sequencesOf(row);
       }
-      turn.write(new Write.PutBatch(BatchLine.voided(row, "the run ended")));
+      turn.write(new Write.PutBatch(row.voided("the run ended")));
       books.removeOpenUses(books.line.close(row.number())).stream()
           .filter(id -> books.groups.find(id).isEmpty())
           .forEach(id -> books.sweep(turn, id));

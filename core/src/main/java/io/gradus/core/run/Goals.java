@@ -1,6 +1,9 @@
 package io.gradus.core.run;
 
+import io.gradus.core.group.GroupState;
+import io.gradus.core.group.StateReason;
 import io.gradus.core.ledger.EvaluationRow;
+import io.gradus.core.ledger.GroupRow;
 import io.gradus.core.ledger.RunState;
 import io.gradus.core.ledger.VersionRow;
 import io.gradus.core.ledger.Write;
@@ -46,6 +49,25 @@ final class Goals {
       turn.write(
           new Write.PutEvaluation(books.evaluations.start(head.get().manifest().version(), batch)));
     }
+  }
+
+  /// Without all of its answers an evaluation says nothing; the next one is due soon.
+  void abandonEvaluation(Turn turn) {
+    books
+        .evaluations
+        .abandon(books.elapsed)
+        .ifPresent(row -> {
+          turn.write(new Write.PutEvaluation(row));
+          for (GroupRow group : books.groups.open()) {
+            if (!group.purpose().isTraining()) {
+              books
+                  .leases
+                  .end(group.id())
+                  .ifPresent(held -> books.revoke(turn, held, "the evaluation was given up"));
+              books.move(turn, group, GroupState.CANCELLED, StateReason.NONE);
+            }
+          }
+        });
   }
 
   private boolean isLast(long batch) {

@@ -156,32 +156,13 @@ final class Rollouts {
         books.curriculum.replaceInRound(group.task());
       }
     } else if (isUnderEvaluation(group)) {
-      abandonEvaluation(turn);
+      goals.abandonEvaluation(turn);
     }
   }
 
   private boolean isUnderEvaluation(GroupRow group) {
     return group.pinnedVersion().isPresent()
         && group.pinnedVersion().equals(books.evaluations.version());
-  }
-
-  /// Without all of its answers an evaluation says nothing; the next one is due soon.
-  void abandonEvaluation(Turn turn) {
-    books
-        .evaluations
-        .abandon(books.elapsed)
-        .ifPresent(row -> {
-          turn.write(new Write.PutEvaluation(row));
-          for (GroupRow group : books.groups.open()) {
-            if (!group.purpose().isTraining()) {
-              books
-                  .leases
-                  .end(group.id())
-                  .ifPresent(held -> books.revoke(turn, held, "the evaluation was given up"));
-              books.move(turn, group, GroupState.CANCELLED, StateReason.NONE);
-            }
-          }
-        });
   }
 
   // ---- what workers submit

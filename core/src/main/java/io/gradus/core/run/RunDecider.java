@@ -80,9 +80,6 @@ public final class RunDecider implements Decider {
     seen = now;
     books.endLeft(turn, books.takeLeftAtRecovery());
     take(turn, input);
-    if (batches.takeAbandoned()) {
-      rollouts.abandonEvaluation(turn);
-    }
     goOn(turn, input);
     finish(turn);
     return turn.decision();
@@ -191,7 +188,7 @@ public final class RunDecider implements Decider {
   // ---- the end
 
   private void end(Turn turn, Goals.Ending ending) {
-    rollouts.abandonEvaluation(turn);
+    goals.abandonEvaluation(turn);
     Optional<VersionRow> last =
         ending.last().flatMap(books.versions::find).or(books.versions::head);
     batches.closeLine(turn, last);

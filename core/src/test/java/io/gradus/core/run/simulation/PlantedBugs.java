@@ -303,7 +303,7 @@ return group.id().value() > 0
             "G3: open batches are void when a run ends",
             "run/Batches",
 """
-      turn.write(new Write.PutBatch(BatchLine.voided(row, "the run ended")));
+      turn.write(new Write.PutBatch(row.voided("the run ended")));
 """,
             ""),
         new PlantedBug(
@@ -316,8 +316,8 @@ return group.id().value() > 0
             "binds a number anew that was only rolled back",
             "G3: a binding never changes",
             "run/Batches",
-            "        BatchRow again = BatchLine.boundAgain(row);",
-            "        BatchRow again = BatchLine.voided(row, \"the run ended\");"),
+            "        BatchRow again = row.boundAgain();",
+            "        BatchRow again = row.voided(\"the run ended\");"),
         new PlantedBug(
             "does not publish as often as it should",
             "G3: publications fall between batches, every n of them",
