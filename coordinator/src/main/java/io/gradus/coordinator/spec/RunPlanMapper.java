@@ -3,6 +3,7 @@ package io.gradus.coordinator.spec;
 import com.google.protobuf.InvalidProtocolBufferException;
 import io.gradus.core.run.RunPlan;
 import io.gradus.core.task.TaskFamily;
+import io.gradus.core.task.WithHints;
 import io.gradus.run.v1.Arms;
 import io.gradus.run.v1.RoundStart;
 import io.gradus.run.v1.RunSpec;
@@ -100,7 +101,8 @@ public final class RunPlanMapper {
   }
 
   private static RunPlan.Source source(TaskSource source) {
-    TaskFamily family = Strata.family(source);
+    TaskFamily plain = Strata.family(source);
+    TaskFamily family = source.getHintedShare() > 0 ? new WithHints(plain) : plain;
     return new RunPlan.Source(
         family.generator(),
         family.version(),

@@ -9,10 +9,10 @@ import io.gradus.core.group.GroupPurpose;
 /// what is trained on; in strata with few problems at all (one digit has 100 sums) the same problem
 /// naturally turns up in several. TRAINING and RATIONALIZATION share a stream, so that a problem
 /// that failed can be given again, under the same index, with the answer as a hint.
-public sealed interface TaskFamily permits Addition, Multiplication {
+public sealed interface TaskFamily permits Addition, Multiplication, WithHints {
 
   /// Names family and format, and all that shapes the text, such as `addition/direct` or
-  /// `multiplication/1/carry`. [#named] reads it back.
+  /// `multiplication/1/carry/with-hints`. [#named] reads it back.
   String generator();
 
   /// Version of the generator, from 1; a change to any problem or gold text of a version is a new
@@ -41,7 +41,8 @@ public sealed interface TaskFamily permits Addition, Multiplication {
   ///
   /// @throws IllegalArgumentException if this build has no such generator in that version
   static TaskFamily named(String generator, int version) {
-    TaskFamily family = parse(generator);
+    String plain = WithHints.plainName(generator);
+    TaskFamily family = plain.equals(generator) ? parse(generator) : new WithHints(parse(plain));
     if (family.version() != version) {
       throw new IllegalArgumentException(
           "generator %s has version %d here, but version %d is asked for; use the build that wrote"

@@ -43,6 +43,27 @@ class GoldBatchTest {
   }
 
   @Test
+  void showsHintsInEveryOtherSequence() {
+    List<GoldText> plain = GoldBatch.sequences(carries("addition/carry"));
+    List<GoldText> shown = GoldBatch.sequences(carries("addition/carry/with-hints"));
+
+    for (int i = 0; i < plain.size(); i++) {
+      String prompt = plain.get(i).prompt();
+      String completion = plain.get(i).completion();
+      String answer = completion.substring(completion.indexOf('#') + 1);
+      assertThat(shown.get(i).completion()).isEqualTo(completion);
+      assertThat(shown.get(i).prompt())
+          .isEqualTo(i % 2 == 0 ? prompt : prompt.replace("=", "!" + answer + "!="));
+    }
+    assertThatThrownBy(() -> TaskFamily.named("addition/direct/with-hints", 1))
+        .hasMessageContaining("has no rationale");
+  }
+
+  private static GoldRange carries(String generator) {
+    return new GoldRange(generator, 1, 0, 3, 40, 60, 1, 3);
+  }
+
+  @Test
   void refusesAGeneratorItDoesNotHave() {
     assertThatThrownBy(() -> TaskFamily.named("subtraction/direct", 1))
         .hasMessageContaining("unknown generator");
@@ -60,7 +81,8 @@ class GoldBatchTest {
             new Addition(ArithmeticFormat.CARRY),
             new Multiplication(1, ArithmeticFormat.CARRY),
             new Multiplication(2, ArithmeticFormat.DIRECT),
-            new Multiplication(4, ArithmeticFormat.PARTIAL_PRODUCTS))) {
+            new Multiplication(4, ArithmeticFormat.PARTIAL_PRODUCTS),
+            new WithHints(new Addition(ArithmeticFormat.CARRY)))) {
       assertThat(TaskFamily.named(family.generator(), family.version())).isEqualTo(family);
     }
   }
