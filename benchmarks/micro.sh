@@ -7,13 +7,9 @@ set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 root=$(dirname -- "$here")
 (cd "$root" && ./mvnw -q -Dmaven.test.skip=true -P '!buf' -pl benchmarks -am package) >&2
-java=java
-for home in "${JAVA25_HOME-}" "${JAVA_HOME-}" /usr/lib/jvm/*25*; do
-  if [ -n "$home" ] && grep -q '^JAVA_VERSION="25' "$home/release" 2>/dev/null; then
-    java=$home/bin/java
-    break
-  fi
-done
+script_name=micro
+. "$root/.mvn/find-jdk.sh"
+java=$(find_jdk)/bin/java
 : "${OMP_NUM_THREADS:=1}" "${OPENBLAS_NUM_THREADS:=1}"
 export OMP_NUM_THREADS OPENBLAS_NUM_THREADS
 exec "$java" --enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow \

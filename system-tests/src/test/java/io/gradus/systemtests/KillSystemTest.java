@@ -5,11 +5,13 @@ import static org.awaitility.Awaitility.await;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -62,6 +64,9 @@ class KillSystemTest {
       try (LedgerFile ledger = LedgerFile.open(run)) {
         holdsWhatWasAcknowledged(ledger, witness);
         isWhole(ledger);
+        assertThat(new Provenance(ledger, tokenizer(run)).check(2))
+            .as("trajectories of its own that it learned from")
+            .isGreaterThan(1000);
       }
       assertThat(audit(run)).as("audit of the whole run").isEqualTo(0);
       JsonNode summary = JSON.readTree(run.resolve("summary.json").toFile());
@@ -125,6 +130,13 @@ class KillSystemTest {
                   "select step from policy_version where version = ?",
                   line.path("version").asLong()))
           .containsExactly(line.path("step").asText());
+    }
+  }
+
+  private static JsonNode tokenizer(Path run) throws Exception {
+    try (Stream<Path> checkpoints = Files.list(run.resolve("checkpoints"))) {
+      Path any = checkpoints.sorted().findFirst().orElseThrow();
+      return JSON.readTree(any.resolve("tokenizer.json").toFile());
     }
   }
 

@@ -27,7 +27,14 @@ final class RunProcess implements AutoCloseable {
   /// Starts `gradus` with these arguments; what it says goes to a file.
   static RunProcess start(Path output, Map<String, String> environment, String... arguments)
       throws IOException {
-    List<String> command = new ArrayList<>();
+    return startBehind(List.of(), output, environment, arguments);
+  }
+
+  /// Starts `gradus` behind a command that ends by executing the words that follow it.
+  static RunProcess startBehind(
+      List<String> prefix, Path output, Map<String, String> environment, String... arguments)
+      throws IOException {
+    List<String> command = new ArrayList<>(prefix);
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(
         List.of(

@@ -34,8 +34,8 @@ public final class FaultyConnections {
 
     /// Waits until a commit stands before the gate: its statements were sent.
     public void awaitArrival() throws InterruptedException {
-      if (!arrived.await(20, TimeUnit.SECONDS)) {
-        throw new AssertionError("no commit came within 20 s");
+      if (!arrived.await(60, TimeUnit.SECONDS)) {
+        throw new AssertionError("no commit came within 60 s");
       }
     }
 
