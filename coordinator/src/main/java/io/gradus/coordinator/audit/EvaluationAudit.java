@@ -39,6 +39,10 @@ final class EvaluationAudit {
 
   private static final class Answers {
     private final Map<StratumKey, StratumResult> results = new TreeMap<>();
+
+    /// The first group of each set of problems.
+    private final Map<Long, GroupRow> sets = new TreeMap<>();
+
     private boolean hasFailed;
     private boolean isRecorded;
   }
@@ -60,6 +64,7 @@ final class EvaluationAudit {
         answers.computeIfAbsent(
             new Key(group.pinnedVersion().get(), group.purpose() == GroupPurpose.CONFIRMATION),
             _ -> new Answers());
+    of.sets.putIfAbsent(setOf(group), group);
     of.hasFailed |= group.state() == GroupState.FAILED;
     if (group.state() == GroupState.EVALUATED) {
       boolean isRight =
@@ -75,6 +80,14 @@ final class EvaluationAudit {
               new StratumResult(
                   a.source(), a.stratum(), a.right() + b.right(), a.answered() + b.answered()));
     }
+  }
+
+  /// The set of problems that a group's task is from: 0 is the held-out one.
+  private long setOf(GroupRow group) {
+    int confirm = run.plan().evaluation().map(RunPlan.Evaluation::confirm).orElse(0);
+    return group.purpose() == GroupPurpose.CONFIRMATION && confirm > 0
+        ? group.task().index() / confirm
+        : 0;
   }
 
   /// Checks an evaluation, once all groups were counted.
@@ -104,6 +117,10 @@ final class EvaluationAudit {
           row.version().value(),
           batch.map(number -> "batch " + number).orElse("none"));
     }
+    long set = row.confirmation() ? row.batch() + 1 : 0;
+    if (row.set() != set) {
+      differ(name, "draws the problems of set %d, but must draw those of set %d", row.set(), set);
+    }
     if (row.finished() && row.abandoned()) {
       differ(name, "is both finished and given up");
     }
@@ -123,6 +140,18 @@ final class EvaluationAudit {
   private void answers(String name, EvaluationRow row) {
     Answers given = answers.getOrDefault(new Key(row.version(), row.confirmation()), new Answers());
     given.isRecorded = true;
+    given.sets.forEach((set, group) -> {
+      if (set != row.set()) {
+        run.findings()
+            .add(
+                Rule.TASK_ONCE,
+                "group %d".formatted(group.id().value()),
+                "%s is of set %d, but its evaluation draws from set %d",
+                group.task(),
+                set,
+                row.set());
+      }
+    });
     Map<StratumKey, StratumResult> told = byStratum(row);
     var strata = new TreeSet<>(told.keySet());
     strata.addAll(given.results.keySet());

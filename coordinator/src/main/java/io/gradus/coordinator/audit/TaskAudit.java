@@ -74,7 +74,9 @@ final class TaskAudit {
       case TRAINING -> training(name, group, task);
       case RATIONALIZATION -> rationalization(name, task);
       case EVALUATION -> evaluation(name, group, task);
-      case CONFIRMATION -> confirmation(name, group, task);
+      case CONFIRMATION -> {
+        // By the set that its evaluation names; EvaluationAudit sees to that.
+      }
     }
   }
 
@@ -128,15 +130,6 @@ final class TaskAudit {
     int problems = run.plan().evaluation().map(RunPlan.Evaluation::problems).orElse(0);
     if (task.index() >= problems) {
       wrong(name, "%s is not one of the %d of the held-out set".formatted(group.task(), problems));
-    }
-  }
-
-  /// A confirmation draws problems by the number of its version.
-  private void confirmation(String name, GroupRow group, Task task) {
-    long problems = run.plan().evaluation().map(RunPlan.Evaluation::confirm).orElse(0);
-    long version = group.pinnedVersion().map(pinned -> pinned.value()).orElse(0L);
-    if (problems == 0 || task.index() / problems != version) {
-      wrong(name, "%s is not one that confirms version %d".formatted(task, version));
     }
   }
 

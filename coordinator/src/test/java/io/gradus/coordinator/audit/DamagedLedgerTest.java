@@ -2,6 +2,7 @@ package io.gradus.coordinator.audit;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.gradus.testsupport.ScriptedRun;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -28,7 +29,8 @@ class DamagedLedgerTest {
 
   enum Ledger {
     ENDED,
-    UNDER_WAY
+    UNDER_WAY,
+    WITH_CONFIRMATIONS
   }
 
   /// What somebody did to a ledger.
@@ -47,6 +49,7 @@ class DamagedLedgerTest {
 
   private Path ended = Path.of("");
   private Path underWay = Path.of("");
+  private Path withConfirmations = Path.of("");
 
   @BeforeAll
   void play(@TempDir Path directory) {
@@ -61,6 +64,8 @@ class DamagedLedgerTest {
           run.toTheEnd();
         });
     Plays.play(underWay, Plays.STAR, 2, run -> run.untilApplied(23));
+    withConfirmations = directory.resolve("with-confirmations.db");
+    Plays.play(withConfirmations, Plays.CONFIRMATIONS, 1, ScriptedRun::toTheEnd);
   }
 
   private static Damage damage(
@@ -71,6 +76,18 @@ class DamagedLedgerTest {
   private static Damage damageUnderWay(
       String what, String target, String rule, String row, String... deeds) {
     return new Damage(what, Ledger.UNDER_WAY, target, List.of(deeds), rule, row);
+  }
+
+  private static Damage damageOfConfirmation(
+      String what, String rule, String row, String... deeds) {
+    return new Damage(
+        what,
+        Ledger.WITH_CONFIRMATIONS,
+        "select min(group_id), pinned_version from rollout_group where purpose = 'CONFIRMATION'"
+            + " group by pinned_version order by pinned_version limit 1",
+        List.of(deeds),
+        rule,
+        row);
   }
 
   private static final String A_SETTLED_BATCH =
@@ -569,6 +586,18 @@ class DamagedLedgerTest {
                 "evaluation of version {0}, set 0",
                 "update evaluation set handled = handled + 1 where version = {0}"
                     + " and not confirmation"),
+            damageOfConfirmation(
+                "a confirmation is on problems of the held-out set",
+                "task-once",
+                "group {0}",
+                "update rollout_group set task_index = task_index % 12"
+                    + " where pinned_version = {1} and purpose = 'CONFIRMATION'"),
+            damageOfConfirmation(
+                "a confirmation names the set of another",
+                "evaluation-agrees",
+                "confirmation of version {1}",
+                "update evaluation set set_number = set_number + 1"
+                    + " where version = {1} and confirmation"),
             damage(
                 "an evaluation is removed",
                 AN_EVALUATION,
@@ -601,6 +630,7 @@ class DamagedLedgerTest {
         switch (ledger) {
           case ENDED -> ended;
           case UNDER_WAY -> underWay;
+          case WITH_CONFIRMATIONS -> withConfirmations;
         },
         copy);
   }
@@ -626,9 +656,10 @@ class DamagedLedgerTest {
 
   @Test
   void findsNothingInAnUndamagedCopy(@TempDir Path directory) throws Exception {
-    assertThat(Plays.audit(copy(Ledger.ENDED, directory)).isSound()).isTrue();
-    Files.delete(directory.resolve("ledger.db"));
-    assertThat(Plays.audit(copy(Ledger.UNDER_WAY, directory)).isSound()).isTrue();
+    for (Ledger ledger : Ledger.values()) {
+      assertThat(Plays.audit(copy(ledger, directory)).findings()).as("%s", ledger).isEmpty();
+      Files.delete(directory.resolve("ledger.db"));
+    }
   }
 
   @ParameterizedTest(name = "{0}")

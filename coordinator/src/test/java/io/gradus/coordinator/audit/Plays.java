@@ -18,7 +18,7 @@ public final class Plays {
 
   static final String RUN = "run-1";
 
-  /// Expert iteration with hints, warm-up, evaluations and confirmations.
+  /// Expert iteration with hints, warm-up and evaluations.
   public static final RunSpec STAR =
       effective(
           Specs.star(
@@ -35,6 +35,21 @@ public final class Plays {
               evaluation { last_stratum: 4 problems: 5 every: 8 confirm: 6 threshold: 0.6 }
               stop { batches: 60 digits_handled: 9 }
               seed: 5
+              """));
+
+  /// Candidates for the target now and then, of which few are confirmed.
+  static final RunSpec CONFIRMATIONS =
+      effective(
+          Specs.star(
+              """
+              tasks { addition { last_digits: 4 } }
+              batch { groups: 8 }
+              rollout { lease_ttl { seconds: 3 } }
+              replay { window: 24 }
+              publication { every: 2 durable_every: 4 }
+              evaluation { last_stratum: 4 problems: 5 every: 4 confirm: 12 threshold: 1 }
+              stop { batches: 60 digits_handled: 4 }
+              seed: 8
               """));
 
   /// Policy gradients in several optimizer steps a batch.

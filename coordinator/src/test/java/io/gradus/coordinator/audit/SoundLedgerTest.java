@@ -21,7 +21,8 @@ class SoundLedgerTest {
   /// `-Dseed=N` plays others.
   static Stream<Arguments> plays() {
     long seed = Long.getLong("seed", 1);
-    return Stream.of(Plays.STAR, Plays.GRPO, Plays.ROUNDS).map(spec -> Arguments.of(spec, seed));
+    return Stream.of(Plays.STAR, Plays.CONFIRMATIONS, Plays.GRPO, Plays.ROUNDS)
+        .map(spec -> Arguments.of(spec, seed));
   }
 
   @ParameterizedTest(name = "seed {1}")
