@@ -1,11 +1,11 @@
 package io.gradus.cli.progress;
 
-import io.gradus.run.v1.EvaluationProgress;
 import io.gradus.run.v1.EvaluationResult;
 import io.gradus.run.v1.RunProgress;
 import io.gradus.run.v1.RunState;
 import io.gradus.run.v1.StratumProgress;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -66,19 +66,18 @@ final class Block {
   }
 
   private String handled() {
-    List<EvaluationProgress> evaluations =
-        frame.finished().stream().filter(evaluation -> !evaluation.getConfirmation()).toList();
+    List<Integer> handled = frame.handledSoFar();
     String label = label("handled");
-    if (evaluations.isEmpty()) {
+    if (handled.isEmpty()) {
       return label + (phase().isEmpty() ? palette.faint("not evaluated yet") : phase());
     }
     String target = frame.stop().hasDigitsHandled() ? " of " + frame.stop().getDigitsHandled() : "";
     String confirmed = frame.confirmed().map(" (%d confirmed)"::formatted).orElse("");
     return label
-        + palette.bold(evaluations.getLast().getHandled() + target + " digits")
+        + palette.bold(handled.getLast() + target + " digits")
         + confirmed
         + "  "
-        + sparkline(evaluations)
+        + sparkline(handled)
         + "  "
         + phase();
   }
@@ -95,13 +94,12 @@ final class Block {
     return progress.getRound() > 0 ? palette.faint("round " + progress.getRound()) : "";
   }
 
-  private static String sparkline(List<EvaluationProgress> evaluations) {
-    int most = evaluations.stream().mapToInt(EvaluationProgress::getHandled).max().orElse(1);
+  private static String sparkline(List<Integer> handled) {
+    int most = Math.max(1, Collections.max(handled));
     var line = new StringBuilder();
-    int first = Math.max(0, evaluations.size() - LONGEST_SPARKLINE);
-    for (EvaluationProgress evaluation : evaluations.subList(first, evaluations.size())) {
-      int level = evaluation.getHandled() * (BARS.length - 1) / Math.max(1, most);
-      line.append(BARS[level]);
+    for (int each :
+        handled.subList(Math.max(0, handled.size() - LONGEST_SPARKLINE), handled.size())) {
+      line.append(BARS[each * (BARS.length - 1) / most]);
     }
     return line.toString();
   }

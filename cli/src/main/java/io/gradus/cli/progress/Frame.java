@@ -11,20 +11,27 @@ import java.util.Optional;
 ///
 /// @param groupsPerSecond groups that reached an end in the last seconds
 /// @param tokensPerSecond completion tokens sampled in the last seconds
+/// @param handledSoFar strata handled by each evaluation of the fixed set that was seen, oldest
+///   first
 /// @param remaining most time that the run may still take by its bounds; empty when they do not say
 public record Frame(
     RunProgress progress,
     Stop stop,
     double groupsPerSecond,
     double tokensPerSecond,
+    List<Integer> handledSoFar,
     Optional<Duration> remaining) {
+
+  public Frame {
+    handledSoFar = List.copyOf(handledSoFar);
+  }
 
   /// Time that the run has run.
   public Duration elapsed() {
     return seconds(progress.getElapsed());
   }
 
-  /// Evaluations that are finished, oldest first.
+  /// The newest finished evaluations.
   public List<EvaluationProgress> finished() {
     return progress.getEvaluationsList().stream().filter(EvaluationProgress::getFinished).toList();
   }

@@ -1,11 +1,15 @@
 package io.gradus.cli.progress;
 
+import io.gradus.run.v1.EvaluationProgress;
 import io.gradus.run.v1.RunProgress;
 import io.gradus.run.v1.Stop;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.List;
 import java.util.Optional;
+import java.util.SortedMap;
+import java.util.TreeMap;
 
 /// Turns a stream of progress messages into frames, with rates over the last seconds.
 ///
@@ -19,6 +23,9 @@ public final class Rates {
 
   private final Stop stop;
   private final Deque<Sample> samples = new ArrayDeque<>();
+
+  /// By policy version: a message holds only the newest evaluation.
+  private final SortedMap<Long, Integer> handled = new TreeMap<>();
 
   public Rates(Stop stop) {
     this.stop = stop;
@@ -37,6 +44,11 @@ public final class Rates {
         && newest.elapsed.minus(samples.getFirst().elapsed).compareTo(WINDOW) > 0) {
       samples.removeFirst();
     }
+    for (EvaluationProgress evaluation : progress.getEvaluationsList()) {
+      if (evaluation.getFinished() && !evaluation.getConfirmation()) {
+        handled.put(evaluation.getPolicyVersion(), evaluation.getHandled());
+      }
+    }
     Sample oldest = samples.getFirst();
     double seconds = newest.elapsed.minus(oldest.elapsed).toNanos() / 1e9;
     return new Frame(
@@ -44,6 +56,7 @@ public final class Rates {
         stop,
         rate(newest.ended - oldest.ended, seconds),
         rate(newest.tokens - oldest.tokens, seconds),
+        List.copyOf(handled.values()),
         remaining(newest, rate(newest.batches - oldest.batches, seconds)));
   }
 

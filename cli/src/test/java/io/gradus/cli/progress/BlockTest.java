@@ -127,6 +127,8 @@ class BlockTest {
             .setElapsed(Duration.newBuilder().setSeconds(seconds - 5))
             .setGroupsCreated(23_811)
             .setTokensSampled(985_000)
+            .clearEvaluations()
+            .addEvaluations(evaluation(false, 2, 100, 97, 50).toBuilder().setPolicyVersion(20))
             .build());
     return rates.next(now);
   }
@@ -151,9 +153,9 @@ class BlockTest {
         .addStrata(stratum(2, 0.995))
         .addStrata(stratum(3, 0.5))
         .addStrata(stratum(4, 0.001))
-        .addEvaluations(evaluation(false, 2, 100, 97, 50))
         .addEvaluations(evaluation(true, 3, 400, 396, 380))
-        .addEvaluations(evaluation(false, handled, 100, 100, 98, 91, 12))
+        .addEvaluations(
+            evaluation(false, handled, 100, 100, 98, 91, 12).toBuilder().setPolicyVersion(30))
         .setLearner(
             LearnerProgress.newBuilder()
                 .setLoss(0.134)
