@@ -23,8 +23,15 @@ def main():
     with open(a.logits) as file:
         sequences = json.load(file)["sequences"]
     for s in sequences:
+        ids = torch.tensor([s["ids"]])
         with torch.inference_mode():
-            got = model(torch.tensor([s["ids"]]), position_ids=torch.tensor([s["position_ids"]]), use_cache=False).logits[0]
+            # Without a mask, position ids that begin anew are taken for several sequences packed into one.
+            got = model(
+                ids,
+                position_ids=torch.tensor([s["position_ids"]]),
+                attention_mask=torch.ones_like(ids),
+                use_cache=False,
+            ).logits[0]
         want = torch.tensor(s["logits"])
         worst = max(worst, (got - want).abs().max().item())
         count += want.numel()
