@@ -47,10 +47,14 @@ def recipe():
     return shlex.split((HERE / "recipes" / "pytorch-best.args").read_text(), comments=True)
 
 
+def gradus_command(gradus, spec, seed, run_dir):
+    return [gradus, "run", spec, "--seed", str(seed), "--json", "--run-dir", str(run_dir)]
+
+
 def command(side, seed, run_dir, options):
     """The command line of one run."""
     if side == "gradus":
-        return [options.gradus, "run", options.spec, "--seed", str(seed), "--json", "--run-dir", str(run_dir)]
+        return gradus_command(options.gradus, options.spec, seed, run_dir)
     program = [sys.executable, str(HERE / "addition_star.py"), "--quiet", "--seed", str(seed)]
     program += recipe() if "best" in side else []
     return [*program, "--threads", side[-1]]
@@ -116,6 +120,31 @@ def outcome_of_gradus(run_dir):
     }
 
 
+def recorded(words, outcome, threads, target, limit):
+    """One run in a directory of its own, as a row.
+
+    `words` makes the command line for a run directory; `outcome` reads that directory and what was
+    printed.
+    """
+    with tempfile.TemporaryDirectory(prefix="addition-race-") as scratch:
+        run_dir = Path(scratch) / "run"
+        measured, text = measure(words(run_dir), threads, limit, Path(scratch) / "log")
+        row = {**measured, **outcome(run_dir, text)}
+    row["reached"] = row["exit"] == 0 and row.get("digits", 0) >= target
+    row["limit"] = limit
+    if not row["reached"]:
+        row["tail"] = text[-2000:]
+    return row
+
+
+def summarized(row):
+    """A row for people who wait."""
+    return (
+        f"wall {row['wall']:6.1f}  cpu {row['cpu']:6.1f}  {row['rss_mb']:5d} MB  "
+        + (f"{row['digits']} digits" if row["reached"] else f"NOT REACHED, exit {row['exit']}")
+    )
+
+
 def race(options, sides, rows, append):
     """Every side once for each seed; who comes first changes from seed to seed."""
     held = {(row["side"], row["seed"]) for row in rows}
@@ -124,26 +153,18 @@ def race(options, sides, rows, append):
         for side in sides[at % len(sides) :] + sides[: at % len(sides)]:
             if (side, seed) in held:
                 continue
-            with tempfile.TemporaryDirectory(prefix="addition-race-") as scratch:
-                run_dir = Path(scratch) / "run"
-                words = command(side, seed, run_dir, options)
-                threads = 1 if side == "gradus" else int(side[-1])
-                load = os.getloadavg()[0]
-                measured, text = measure(words, threads, options.limit, Path(scratch) / "log")
-                said = outcome_of_gradus(run_dir) if side == "gradus" else outcome_of_pytorch(text)
-                row = {"side": side, "seed": seed, **measured, **said, "load_before": load}
-                row["reached"] = measured["exit"] == 0 and said.get("digits", 0) >= options.target
-                row["limit"] = options.limit
-                if not row["reached"]:
-                    row["tail"] = text[-2000:]
+            load = os.getloadavg()[0]
+            row = recorded(
+                lambda run_dir: command(side, seed, run_dir, options),
+                lambda run_dir, text: outcome_of_gradus(run_dir) if side == "gradus" else outcome_of_pytorch(text),
+                1 if side == "gradus" else int(side[-1]),
+                options.target,
+                options.limit,
+            )
+            row = {"side": side, "seed": seed, **row, "load_before": load}
             rows.append(row)
             append(row)
-            print(
-                f"{side:14} seed {seed:3d}  wall {row['wall']:6.1f}  cpu {row['cpu']:6.1f}  {row['rss_mb']:5d} MB  "
-                + (f"{row['digits']} digits" if row["reached"] else f"NOT REACHED, exit {row['exit']}"),
-                file=sys.stderr,
-                flush=True,
-            )
+            print(f"{side:14} seed {seed:3d}  {summarized(row)}", file=sys.stderr, flush=True)
 
 
 def bootstrap(numerators, denominators, draws, seed):

@@ -11,13 +11,13 @@ import argparse
 import json
 import statistics
 import sys
-import tempfile
 import time
 from pathlib import Path
 
-from addition_race import HERE, ROOT, measure, outcome_of_gradus
+from addition_race import HERE, ROOT, gradus_command, outcome_of_gradus, recorded, summarized
 
 ADDITION = "examples/addition.yaml"
+TARGET = 10
 
 # Name, spec, and what is laid over it.
 SETTINGS = {
@@ -52,7 +52,7 @@ def main():
             rows.append(run(name, seed, options))
             with out.open("a") as file:
                 file.write(json.dumps(rows[-1]) + "\n")
-            print(f"{name:42} seed {seed:3d}  wall {rows[-1]['wall']:6.1f}  {outcome(rows[-1])}", file=sys.stderr)
+            print(f"{name:42} seed {seed:3d}  {summarized(rows[-1])}", file=sys.stderr, flush=True)
     print("| setting | reached | wall s, median | (each seed) | CPU s, median | steps, median | sampled, median |")
     print("|---|---|---|---|---|---|---|")
     for name in names:
@@ -68,21 +68,15 @@ def main():
 
 def run(name, seed, options):
     spec, values = SETTINGS[name]
-    with tempfile.TemporaryDirectory(prefix="addition-settings-") as scratch:
-        run_dir = Path(scratch) / "run"
-        words = [str(ROOT / "gradus"), "run", spec, "--seed", str(seed), "--json", "--run-dir", str(run_dir)]
-        for path, value in values.items():
-            words += ["--set", f"{path}={value}"]
-        measured, text = measure(words, 1, options.limit, Path(scratch) / "log")
-        row = {"setting": name, "seed": seed, **measured, **outcome_of_gradus(run_dir)}
-    row["reached"] = measured["exit"] == 0 and row.get("digits", 0) >= 10
-    if not row["reached"]:
-        row["tail"] = text[-2000:]
-    return row
-
-
-def outcome(row):
-    return f"{row['digits']} digits" if row["reached"] else f"NOT REACHED, exit {row['exit']}"
+    laid = [word for path, value in values.items() for word in ("--set", f"{path}={value}")]
+    row = recorded(
+        lambda run_dir: gradus_command(str(ROOT / "gradus"), spec, seed, run_dir) + laid,
+        lambda run_dir, _: outcome_of_gradus(run_dir),
+        1,
+        TARGET,
+        options.limit,
+    )
+    return {"setting": name, "seed": seed, **row}
 
 
 if __name__ == "__main__":
