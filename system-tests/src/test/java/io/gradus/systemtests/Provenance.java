@@ -24,8 +24,6 @@ import java.util.TreeMap;
 /// here once more.
 final class Provenance {
 
-  private static final int CHUNK = 400;
-
   private final LedgerFile ledger;
   private final Map<Integer, Character> characters = new TreeMap<>();
 
@@ -88,33 +86,19 @@ final class Provenance {
   }
 
   private long checkSamples() throws Exception {
-    long checked = 0;
-    String after = "0 -1";
-    while (true) {
-      // A page at a time: payloads are large.
-      String[] last = after.split(" ", -1);
-      List<String> rows =
-          ledger.rows(
-              """
-              select u.group_id, u.member, g.purpose, lower(hex(g.digest)), lower(hex(p.bytes))
-              from (select distinct group_id, lease_id, member from batch_use) u
-                left join rollout_group g on g.group_id = u.group_id
-                left join payload p on p.group_id = u.group_id and p.lease_id = u.lease_id
-              where (u.group_id, u.member) > (?, ?) order by u.group_id, u.member limit ?\
-              """,
-              Long.parseLong(last[0]),
-              Long.parseLong(last[1]),
-              CHUNK);
-      for (String row : rows) {
-        String[] columns = row.split(" ", -1);
-        check(columns);
-        after = columns[0] + " " + columns[1];
-      }
-      checked += rows.size();
-      if (rows.size() < CHUNK) {
-        return checked;
-      }
+    List<String> rows =
+        ledger.rows(
+            """
+            select u.group_id, u.member, g.purpose, lower(hex(g.digest)), lower(hex(p.bytes))
+            from (select distinct group_id, lease_id, member from batch_use) u
+              left join rollout_group g on g.group_id = u.group_id
+              left join payload p on p.group_id = u.group_id and p.lease_id = u.lease_id
+            order by u.group_id, u.member\
+            """);
+    for (String row : rows) {
+      check(row.split(" ", -1));
     }
+    return rows.size();
   }
 
   private void check(String[] columns) throws Exception {
