@@ -48,6 +48,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
@@ -146,6 +147,19 @@ class RunEntityActorTest {
   }
 
   private ActorRef<RunCommand> spawn(String runId, int commitsInFlight, int stashCapacity) {
+    return spawn(runId, commitsInFlight, stashCapacity, RunEntityActorTest::stopAtOnce);
+  }
+
+  /// Unlike a shard, which keeps what comes for an entity that leaves and gives it to the next one.
+  private static void stopAtOnce(ActorRef<RunCommand> entity) {
+    Adapter.toClassic(entity).tell(PoisonPill.getInstance(), akka.actor.ActorRef.noSender());
+  }
+
+  private ActorRef<RunCommand> spawn(
+      String runId,
+      int commitsInFlight,
+      int stashCapacity,
+      Consumer<ActorRef<RunCommand>> onLeaving) {
     var config =
         new RunConfig(
             Duration.ofHours(1),
@@ -168,9 +182,7 @@ class RunEntityActorTest {
                 blocking,
                 config,
                 fenced::add),
-            self ->
-                Adapter.toClassic(self)
-                    .tell(PoisonPill.getInstance(), akka.actor.ActorRef.noSender())));
+            onLeaving));
   }
 
   private void restart(int commitsInFlight, int stashCapacity) {
@@ -483,12 +495,20 @@ class RunEntityActorTest {
 
   @Test
   void refusesEverythingOfARunThatIsNotThere() {
-    ActorRef<RunCommand> absent = spawn("run-2", 64, 64);
+    TestProbe<ActorRef<RunCommand>> leaving = KIT.createTestProbe();
+    ActorRef<RunCommand> absent = spawn("run-2", 64, 64, leaving.getRef()::tell);
 
     absent.tell(new RunCommand.Pause(asker.getRef()));
 
     assertThat(asker.expectMessageClass(RunAnswer.Refused.class).reason())
         .isEqualTo(RunAnswer.Refused.NOT_FOUND);
+    ActorRef<RunCommand> left = leaving.receiveMessage();
+    assertThat(left).isEqualTo(absent);
+    absent.tell(new RunCommand.Pause(asker.getRef()));
+    assertThat(asker.expectMessageClass(RunAnswer.Refused.class).reason())
+        .as("while it leaves")
+        .isEqualTo(RunAnswer.Refused.NOT_FOUND);
+    stopAtOnce(left);
     asker.expectTerminated(absent);
   }
 
