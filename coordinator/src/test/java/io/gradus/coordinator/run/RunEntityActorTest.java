@@ -186,6 +186,11 @@ class RunEntityActorTest {
   }
 
   private void restart(int commitsInFlight, int stashCapacity) {
+    // Stopped while it recovers, it would take the run over all the same, from the one that
+    // follows.
+    TestProbe<RunAnswer> recovered = KIT.createTestProbe(RunAnswer.class);
+    run.tell(new RunCommand.GetProgress(recovered.getRef()));
+    recovered.expectMessageClass(RunAnswer.Progress.class, Duration.ofSeconds(20));
     KIT.stop(run);
     run = spawn(RUN, commitsInFlight, stashCapacity);
   }
