@@ -27,6 +27,9 @@ class BadInputSystemTest {
 
   private static final Duration ENDS_WITHIN = Duration.ofSeconds(60);
 
+  /// Some 700 steps on a slow machine, and the time in which a full ledger is tried again.
+  private static final Duration FILLS_WITHIN = Duration.ofSeconds(180);
+
   @TempDir private Path directory;
   private int runs;
 
@@ -167,7 +170,7 @@ class BadInputSystemTest {
             "--quiet",
             "--run-dir",
             place.resolve("run").toString())) {
-      int status = process.awaitExit(ENDS_WITHIN);
+      int status = process.awaitExit(FILLS_WITHIN);
       assertThat(status).as(process.output()).isEqualTo(expected);
       return process.output();
     }

@@ -38,6 +38,9 @@ final class CommitLoop implements AutoCloseable {
   private static final Duration FIRST_PAUSE = Duration.ofMillis(20);
   private static final Duration LONGEST_PAUSE = Duration.ofSeconds(1);
 
+  /// How long a closing loop still tries what fails: whoever closes it has given the work up.
+  private static final Duration CLOSES_WITHIN = Duration.ofSeconds(2);
+
   /// Work for the writer, in the order of the queue.
   private sealed interface Job {}
 
@@ -57,6 +60,7 @@ final class CommitLoop implements AutoCloseable {
   private final Duration commitDeadline;
   private final ArrayBlockingQueue<Job> queue;
   private final Thread thread;
+  private volatile boolean isClosing;
 
   /// Read by tests and by metrics, written by the thread.
   private final LongAdder commits = new LongAdder();
@@ -200,7 +204,7 @@ final class CommitLoop implements AutoCloseable {
   }
 
   private Outcome transact(Incarnation incarnation, RowWriter rows) {
-    var retry = new Retry(nanoTime, commitDeadline);
+    var retry = new Retry();
     while (true) {
       boolean isSent = false;
       try (Handle handle = writer.open()) {
@@ -300,23 +304,22 @@ final class CommitLoop implements AutoCloseable {
     }
   }
 
-  /// Pauses that grow, until a deadline.
-  private static final class Retry {
+  /// Pauses that grow, until the deadline of a commit, or until soon after the loop is closed.
+  private final class Retry {
 
-    private final LongSupplier nanoTime;
-    private final long begunNanos;
-    private final Duration limit;
+    private final long begunNanos = nanoTime.getAsLong();
+    private Duration limit = commitDeadline;
+    private boolean isLimited;
     private long pauseMillis = FIRST_PAUSE.toMillis();
-
-    Retry(LongSupplier nanoTime, Duration limit) {
-      this.nanoTime = nanoTime;
-      this.begunNanos = nanoTime.getAsLong();
-      this.limit = limit;
-    }
 
     /// @return whether there is time for another attempt
     boolean pause() {
       var spent = Duration.ofNanos(nanoTime.getAsLong() - begunNanos);
+      if (isClosing && !isLimited) {
+        isLimited = true;
+        Duration soon = spent.plus(CLOSES_WITHIN);
+        limit = soon.compareTo(limit) < 0 ? soon : limit;
+      }
       if (spent.plusMillis(pauseMillis).compareTo(limit) > 0) {
         return false;
       }
@@ -368,9 +371,11 @@ final class CommitLoop implements AutoCloseable {
     }
   }
 
-  /// Commits what is queued, then ends the thread.
+  /// Commits what is queued, then ends the thread. What the database refuses is tried for a moment
+  /// only; its listeners hear that it is not available.
   @Override
   public void close() {
+    isClosing = true;
     try {
       if (queue.offer(new Stop(), commitDeadline.toMillis(), TimeUnit.MILLISECONDS)) {
         thread.join(commitDeadline.plus(commitDeadline));

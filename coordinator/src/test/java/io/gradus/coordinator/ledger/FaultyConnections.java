@@ -7,6 +7,7 @@ import java.sql.SQLException;
 import java.time.Clock;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import javax.sql.DataSource;
@@ -69,9 +70,11 @@ public final class FaultyConnections {
 
   /// The next commits fail so, in this order.
   public synchronized void plan(Fault... faults) {
-    for (Fault fault : faults) {
-      planned.add(fault);
-    }
+    plan(List.of(faults));
+  }
+
+  synchronized void plan(List<Fault> faults) {
+    planned.addAll(faults);
   }
 
   /// What happens between a fault and its discovery.

@@ -18,6 +18,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -25,6 +26,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 
 /// What the ledger promises on every database.
 abstract class LedgerContract {
@@ -345,6 +347,39 @@ abstract class LedgerContract {
     assertThat(heard.await()).isEqualTo("COMMITTED 1");
     assertThat(faults.isSpent()).isTrue();
     assertThat(takeOver(ledger, "run-1").run().commitSeq()).isEqualTo(1);
+  }
+
+  /// Without that, closing a ledger whose disk is full takes as long as a commit may.
+  @Test
+  @Timeout(60)
+  void givesUpSoonWhatTheDatabaseRefusesWhenItIsClosed() throws Exception {
+    LedgerConfig patient = withCommitDeadline(config(), Duration.ofHours(1));
+    Ledger ledger =
+        Ledger.open(patient, Clock.fixed(NOW, ZoneOffset.UTC), System::nanoTime, faults::around);
+    opened.add(ledger);
+    submit(ledger, "run-1", "spec");
+    Incarnation incarnation = takeOver(ledger, "run-1").incarnation();
+    faults.plan(Collections.nCopies(1_000_000, FaultyConnections.Fault.BEFORE_COMMIT));
+
+    Heard heard = append(ledger, incarnation, List.of(), new Write.PutRun(Rows.run(1)));
+    ledger.close();
+    faults.heal();
+
+    assertThat(heard.await()).isEqualTo("UNAVAILABLE");
+  }
+
+  private static LedgerConfig withCommitDeadline(LedgerConfig config, Duration deadline) {
+    return new LedgerConfig(
+        config.jdbcUrl(),
+        config.user(),
+        config.password(),
+        config.readConnections(),
+        config.queueCapacity(),
+        config.lockTimeout(),
+        config.statementTimeout(),
+        deadline,
+        config.integrityCheckMaxBytes(),
+        config.payloadCacheBytes());
   }
 
   @Test
