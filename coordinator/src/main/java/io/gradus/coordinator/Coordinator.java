@@ -1,5 +1,6 @@
 package io.gradus.coordinator;
 
+import akka.Done;
 import akka.actor.CoordinatedShutdown;
 import akka.actor.typed.ActorRef;
 import akka.actor.typed.ActorSystem;
@@ -8,7 +9,11 @@ import akka.actor.typed.javadsl.Adapter;
 import akka.cluster.sharding.typed.javadsl.ClusterSharding;
 import akka.cluster.sharding.typed.javadsl.Entity;
 import akka.cluster.typed.Cluster;
+import io.gradus.coordinator.cluster.Departures;
+import io.gradus.coordinator.cluster.NodeWatch;
+import io.gradus.coordinator.cluster.SettledAllocation;
 import io.gradus.coordinator.edge.EdgeServer;
+import io.gradus.coordinator.ledger.LeaseRows;
 import io.gradus.coordinator.ledger.Ledger;
 import io.gradus.coordinator.run.FileCheckpointStore;
 import io.gradus.coordinator.run.PayloadStaging;
@@ -21,6 +26,7 @@ import io.gradus.core.run.Decider;
 import io.gradus.core.run.RunDecider;
 import java.io.IOException;
 import java.time.Clock;
+import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.CompletableFuture;
@@ -55,14 +61,17 @@ public final class Coordinator implements AutoCloseable {
   /// Events of calls that may wait for a thread; gRPC queues one for a call at a time.
   private static final int CALL_QUEUE = 65_536;
 
+  /// How long the row lives by which a node tries the ledger: no longer than somebody may look.
+  private static final Duration PROBE_LIVES = Duration.ofMinutes(1);
+
   private final CoordinatorConfig config;
   private final Ledger ledger;
   private final ActorSystem<Void> system;
   private final EdgeServer edges;
   private final ExecutorService blocking;
   private final ExecutorService calls;
-  private final CompletableFuture<String> fenced;
-  private final AtomicBoolean isClosed = new AtomicBoolean();
+  private final CompletableFuture<String> mustClose;
+  private final AtomicBoolean isClosed;
 
   private Coordinator(
       CoordinatorConfig config,
@@ -71,40 +80,51 @@ public final class Coordinator implements AutoCloseable {
       EdgeServer edges,
       ExecutorService blocking,
       ExecutorService calls,
-      CompletableFuture<String> fenced) {
+      CompletableFuture<String> mustClose,
+      AtomicBoolean isClosed) {
     this.config = config;
     this.ledger = ledger;
     this.system = system;
     this.edges = edges;
     this.blocking = blocking;
     this.calls = calls;
-    this.fenced = fenced;
+    this.mustClose = mustClose;
+    this.isClosed = isClosed;
   }
 
-  /// Starts a node that forms a cluster of its own.
+  /// Starts a node: on its own, or one of several where the configuration names others.
   ///
   /// @throws io.gradus.coordinator.ledger.LedgerException when the ledger cannot be used
   /// @throws IOException when an address cannot be used
   public static Coordinator start(CoordinatorConfig config) throws IOException {
-    // The actor system starts while the ledger is opened: each takes a good part of the start.
-    return start(config, ClusterNode.starting(config.akka()));
+    // On its own the actor system starts while the ledger is opened: each takes a good part of the
+    // start. Among others it asks the ledger.
+    return start(
+        config,
+        config.cluster().hasPeers()
+            ? Optional.empty()
+            : Optional.of(ClusterNode.starting(config.akka())),
+        RunDecider::open,
+        Clock.systemUTC(),
+        System::nanoTime);
   }
 
-  /// Starts on a node that is on its way; whatever happens, the node is the coordinator's now.
+  /// Starts on a node on its own that is on its way; whatever happens, the node is the
+  /// coordinator's now.
   public static Coordinator start(CoordinatorConfig config, ClusterNode node) throws IOException {
-    return start(config, node, RunDecider::open, Clock.systemUTC(), System::nanoTime);
+    return start(config, Optional.of(node), RunDecider::open, Clock.systemUTC(), System::nanoTime);
   }
 
   static Coordinator start(
       CoordinatorConfig config,
-      ClusterNode node,
+      Optional<ClusterNode> early,
       Decider.Factory deciders,
       Clock clock,
       LongSupplier nanoTime)
       throws IOException {
     var closing = new Closing();
     try {
-      closing.add(node, ClusterNode::close);
+      early.ifPresent(node -> closing.add(node, ClusterNode::close));
       ExecutorService blocking =
           closing.add(
               pool("gradus-blocking-", config.ledger().readConnections(), BLOCKING_QUEUE),
@@ -117,10 +137,16 @@ public final class Coordinator implements AutoCloseable {
                   CALL_QUEUE),
               ExecutorService::shutdownNow);
       Ledger ledger = closing.add(Ledger.open(config.ledger(), clock, nanoTime), Ledger::close);
+      ClusterNode node =
+          early.isPresent()
+              ? early.get()
+              : closing.add(
+                  ClusterNode.joining(config.akka(), ledger.leases()), ClusterNode::close);
       ActorSystem<Void> system = node.await();
       var checkpoints = new FileCheckpointStore(config.checkpointStore());
       var staging = new PayloadStaging(config.edge().stagingMaxBytes());
-      var fenced = new CompletableFuture<String>();
+      var mustClose = new CompletableFuture<String>();
+      var isClosed = new AtomicBoolean();
       var surroundings =
           new RunSurroundings(
               ledger,
@@ -131,23 +157,26 @@ public final class Coordinator implements AutoCloseable {
               nanoTime,
               blocking,
               config.run(),
-              fenced::complete);
+              runId ->
+                  mustClose.complete("another process has taken run %s over".formatted(runId)));
       ClusterSharding sharding = ClusterSharding.get(system);
       sharding.init(
           Entity.of(
-              RunEntity.KEY,
-              context ->
-                  RunEntity.create(
-                      context.getEntityId(),
-                      surroundings,
-                      self -> context.getShard().tell(new ClusterSharding.Passivate<>(self)))));
+                  RunEntity.KEY,
+                  context ->
+                      RunEntity.create(
+                          context.getEntityId(),
+                          surroundings,
+                          self -> context.getShard().tell(new ClusterSharding.Passivate<>(self))))
+              .withStopMessage(RunEntity.handOver())
+              .withAllocationStrategy(new SettledAllocation()));
       ActorRef<RunRegistry.Message> registry =
           system.systemActorOf(
               RunRegistry.create(
                   ledger.reader()::activeRuns,
                   runId -> {
                     // A node that was fenced must not take its runs back.
-                    if (!fenced.isDone()) {
+                    if (!mustClose.isDone()) {
                       sharding.entityRefFor(RunEntity.KEY, runId).tell(new RunCommand.Wake());
                     }
                   },
@@ -170,17 +199,68 @@ public final class Coordinator implements AutoCloseable {
                   nanoTime,
                   () -> isAlone(system),
                   Runtime.getRuntime().availableProcessors()));
+      noticeDowning(system, mustClose, isClosed);
+      system.systemActorOf(
+          Departures.create(hasDied -> {
+            if (hasDied) {
+              edges.nodeDied();
+            }
+            registry.tell(new RunRegistry.Look());
+          }),
+          "gradus-departures",
+          Props.empty());
+      if (config.address().isPresent()) {
+        // Within one JVM nobody asks whether the node is ready, and its ledger is its own.
+        system.systemActorOf(
+            NodeWatch.create(
+                probe(ledger, config, system),
+                blocking,
+                config.cluster().ledgerAbsence(),
+                nanoTime,
+                edges::setReady,
+                mustClose::complete),
+            "gradus-node-watch",
+            Props.empty());
+      }
       log.atInfo()
           .addKeyValue("ledger", config.ledger())
           .addKeyValue("checkpoints", config.checkpointStore())
           .addKeyValue("in_process", config.inProcessName().orElse("-"))
           .addKeyValue("port", edges.port().map(String::valueOf).orElse("-"))
           .log("coordinator started");
-      return new Coordinator(config, ledger, system, edges, blocking, calls, fenced);
+      return new Coordinator(config, ledger, system, edges, blocking, calls, mustClose, isClosed);
     } catch (IOException | RuntimeException failure) {
       closing.closeAll();
       throw failure;
     }
+  }
+
+  /// A node that the others, or the ledger's lease, put out of the cluster shuts its cluster part
+  /// down by itself; the process has to follow.
+  private static void noticeDowning(
+      ActorSystem<?> system, CompletableFuture<String> mustClose, AtomicBoolean isClosed) {
+    CoordinatedShutdown.get(Adapter.toClassic(system))
+        .addTask(
+            CoordinatedShutdown.PhaseBeforeServiceUnbind(),
+            "gradus-notice-downing",
+            () -> {
+              if (!isClosed.get()) {
+                mustClose.complete("this node was put out of the cluster");
+              }
+              return CompletableFuture.completedFuture(Done.getInstance());
+            });
+  }
+
+  /// Writes to the ledger, or reads where the ledger is this node's own.
+  private static Runnable probe(Ledger ledger, CoordinatorConfig config, ActorSystem<?> system) {
+    if (config.ledger().isSqlite()) {
+      return () -> ledger.reader().activeRuns();
+    }
+    LeaseRows leases = ledger.leases();
+    String node = Cluster.get(system).selfMember().address().toString();
+    return () -> {
+      boolean _ = leases.acquire("node " + node, node, PROBE_LIVES);
+    };
   }
 
   private static boolean isAlone(ActorSystem<?> system) {
@@ -214,10 +294,11 @@ public final class Coordinator implements AutoCloseable {
     return ledger.commits();
   }
 
-  /// Completes with a run's id when another process has taken that run over: this node must be
-  /// closed, and its process should end for its supervisor.
-  public CompletionStage<String> fenced() {
-    return fenced.minimalCompletionStage();
+  /// Completes with the reason when this node must be closed and its process should end for its
+  /// supervisor: another process has taken one of its runs over, it was put out of the cluster, or
+  /// it cannot write to the ledger while others can.
+  public CompletionStage<String> mustClose() {
+    return mustClose.minimalCompletionStage();
   }
 
   /// Takes no more calls, stops the runs, commits what is queued; bounded by the shutdown timeout.
@@ -238,6 +319,18 @@ public final class Coordinator implements AutoCloseable {
       Thread.currentThread().interrupt();
     }
     system.terminate();
+    try {
+      // What still runs in it uses the ledger and the threads below.
+      var _ =
+          system
+              .getWhenTerminated()
+              .toCompletableFuture()
+              .get(config.shutdownTimeout().toMillis(), TimeUnit.MILLISECONDS);
+    } catch (ExecutionException | TimeoutException failure) {
+      log.atWarn().setCause(failure).log("the actor system did not end in time");
+    } catch (InterruptedException _) {
+      Thread.currentThread().interrupt();
+    }
     ledger.close();
     blocking.shutdownNow();
     calls.shutdownNow();

@@ -4,6 +4,7 @@ import com.typesafe.config.Config;
 import com.typesafe.config.ConfigException;
 import com.typesafe.config.ConfigFactory;
 import com.typesafe.config.ConfigUtil;
+import io.gradus.coordinator.cluster.ClusterConfig;
 import io.gradus.coordinator.edge.EdgeConfig;
 import io.gradus.coordinator.ledger.LedgerConfig;
 import io.gradus.coordinator.run.RunConfig;
@@ -12,6 +13,8 @@ import java.net.InetSocketAddress;
 import java.net.UnknownHostException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 
 /// How a coordinator is set up; what each setting means is said in reference.conf.
@@ -19,6 +22,7 @@ import java.util.Optional;
 /// @param checkpointStore a file URI, in which `{run}` stands for the run's id
 /// @param inProcessName name under which the services are reached inside this JVM
 /// @param address address on which they listen
+/// @param cluster how the node finds others
 /// @param akka configuration of the actor system
 public record CoordinatorConfig(
     LedgerConfig ledger,
@@ -28,6 +32,7 @@ public record CoordinatorConfig(
     RunConfig run,
     EdgeConfig edge,
     Duration shutdownTimeout,
+    ClusterConfig cluster,
     Config akka) {
 
   private static final String ROOT = "gradus.coordinator";
@@ -37,16 +42,38 @@ public record CoordinatorConfig(
       throw new IllegalArgumentException(
           ROOT + ": neither in-process-name nor listen is set; nobody could reach the services");
     }
-    address.ifPresent(socket -> {
-      InetAddress host = socket.getAddress();
-      if (host == null || !host.isLoopbackAddress()) {
+    if (cluster.hasPeers() && ledger.isSqlite()) {
+      throw new IllegalArgumentException(
+          ("%s: cluster names other nodes but ledger.jdbc-url is %s, a file that one process has"
+                  + " for itself; give jdbc:postgresql://HOST/DATABASE")
+              .formatted(ROOT, ledger.jdbcUrl()));
+    }
+  }
+
+  /// Without authentication only this machine may reach a node, unless somebody said otherwise.
+  private static void requireProtected(Config config) {
+    String auth = config.getString("auth");
+    if (auth.equals("none")) {
+      return;
+    }
+    if (!auth.isEmpty()) {
+      throw new IllegalArgumentException(
+          "%s.auth is \"%s\" but must be empty or none".formatted(ROOT, auth));
+    }
+    var hosts = new ArrayList<String>(List.of("cluster.host"));
+    if (config.getBoolean("listen")) {
+      hosts.add("host");
+    }
+    for (String key : hosts) {
+      String host = config.getString(key);
+      if (!address(host, 0).getAddress().isLoopbackAddress()) {
         throw new IllegalArgumentException(
-            ("%s.host is %s, which is not a loopback address, and no authentication is"
-                    + " configured: anybody who reaches the port could submit runs; use"
-                    + " 127.0.0.1")
-                .formatted(ROOT, socket.getHostString()));
+            ("%s.%s is %s, which is not a loopback address, and no authentication is configured:"
+                    + " anybody who reaches the port could submit runs; use 127.0.0.1, or set auth"
+                    + " to none where the network keeps others out")
+                .formatted(ROOT, key, host));
       }
-    });
+    }
   }
 
   /// An embedded coordinator: a ledger in one file, services inside this JVM.
@@ -85,6 +112,8 @@ public record CoordinatorConfig(
   }
 
   private static CoordinatorConfig read(Config config) {
+    requireProtected(config);
+    ClusterConfig cluster = ClusterConfig.from(config.getConfig("cluster"));
     String inProcessName = config.getString("in-process-name");
     return new CoordinatorConfig(
         new LedgerConfig(
@@ -119,7 +148,8 @@ public record CoordinatorConfig(
             config.getDuration("edge.slow-consumer-timeout"),
             config.getDuration("edge.session-check")),
         config.getDuration("shutdown-timeout"),
-        config.getConfig("akka"));
+        cluster,
+        cluster.akka().withFallback(config.getConfig("akka")));
   }
 
   private static InetSocketAddress address(String host, int port) {

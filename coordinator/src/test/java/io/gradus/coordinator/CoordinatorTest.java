@@ -41,6 +41,7 @@ import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.HexFormat;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -62,7 +63,7 @@ class CoordinatorTest {
     try (Coordinator coordinator =
         Coordinator.start(
             config,
-            ClusterNode.starting(config.akka()),
+            Optional.of(ClusterNode.starting(config.akka())),
             (plan, image, _) -> new TinyDecider(plan, image),
             Clock.systemUTC(),
             System::nanoTime)) {

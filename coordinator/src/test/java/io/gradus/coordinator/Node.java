@@ -58,7 +58,7 @@ public final class Node implements AutoCloseable {
     Coordinator coordinator =
         Coordinator.start(
             config,
-            ClusterNode.starting(config.akka()),
+            Optional.of(ClusterNode.starting(config.akka())),
             (plan, image, _) -> new TinyDecider(plan, image),
             Clock.systemUTC(),
             System::nanoTime);

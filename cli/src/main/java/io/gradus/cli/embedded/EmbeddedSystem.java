@@ -76,11 +76,9 @@ public final class EmbeddedSystem implements RunningSystem {
             .orElse(channel);
     this.nanoTime = nanoTime;
     coordinator
-        .fenced()
-        .thenAccept(run ->
-            death.completeExceptionally(
-                new RoleDiedException(
-                    "run %s was taken over by another process, so this one ends".formatted(run))));
+        .mustClose()
+        .thenAccept(reason ->
+            death.completeExceptionally(new RoleDiedException(reason + ", so this process ends")));
   }
 
   /// What takes most of a start, on its way in the background; whoever prepared closes it.

@@ -33,11 +33,20 @@ public final class EdgeServer implements AutoCloseable {
 
   private static final int MAX_CALLS_PER_CONNECTION = 1024;
 
+  /// Health: the process answers. Never depends on ledger or cluster.
+  private static final String LIVENESS = "liveness";
+
+  /// Health: the node belongs to its cluster and reaches the ledger; the same as of all services.
+  private static final String READINESS = "readiness";
+
+  private final Runs runs;
   private final List<Server> servers;
   private final HealthStatusManager health;
   private final Optional<Integer> port;
 
-  private EdgeServer(List<Server> servers, HealthStatusManager health, Optional<Integer> port) {
+  private EdgeServer(
+      Runs runs, List<Server> servers, HealthStatusManager health, Optional<Integer> port) {
+    this.runs = runs;
     this.servers = servers;
     this.health = health;
     this.port = port;
@@ -138,8 +147,18 @@ public final class EdgeServer implements AutoCloseable {
       started.forEach(Server::shutdownNow);
       throw failure;
     }
-    health.setStatus(HealthStatusManager.SERVICE_NAME_ALL_SERVICES, ServingStatus.SERVING);
-    return new EdgeServer(List.copyOf(started), health, port);
+    health.setStatus(LIVENESS, ServingStatus.SERVING);
+    var server = new EdgeServer(runs, List.copyOf(started), health, port);
+    server.setReady(endpoints.address().isEmpty());
+    return server;
+  }
+
+  /// Tells health checks whether the node serves. A node that listens is not ready before it is
+  /// said to be.
+  public void setReady(boolean isReady) {
+    ServingStatus status = isReady ? ServingStatus.SERVING : ServingStatus.NOT_SERVING;
+    health.setStatus(HealthStatusManager.SERVICE_NAME_ALL_SERVICES, status);
+    health.setStatus(READINESS, status);
   }
 
   private static Server serving(
@@ -155,14 +174,19 @@ public final class EdgeServer implements AutoCloseable {
         .build();
   }
 
+  /// A node has died; what was asked of runs there is not answered any more.
+  public void nodeDied() {
+    runs.nodeDied();
+  }
+
   /// The TCP port, where there is one.
   public Optional<Integer> port() {
     return port;
   }
 
-  /// Tells health checks that this node takes no more calls; calls go on.
+  /// Tells health checks that this node takes no more calls; calls go on. The process still lives.
   public void drain() {
-    health.enterTerminalState();
+    setReady(false);
   }
 
   /// Takes no new calls, waits for those under way, then ends them.

@@ -10,9 +10,13 @@ import io.gradus.coordinator.run.RunCommand;
 import io.gradus.coordinator.run.RunEntity;
 import io.grpc.StatusRuntimeException;
 import java.time.Duration;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Function;
 
 /// How the edges reach the runs.
@@ -21,6 +25,11 @@ final class Runs {
   private final ActorSystem<?> system;
   private final ClusterSharding sharding;
   private final Duration askTimeout;
+
+  /// Questions that wait for their answer; bounded by the calls that gRPC lets in.
+  private final Map<Long, CompletableFuture<RunAnswer>> pending = new ConcurrentHashMap<>();
+
+  private final AtomicLong questions = new AtomicLong();
 
   Runs(ActorSystem<?> system, Duration askTimeout) {
     this.system = system;
@@ -35,8 +44,21 @@ final class Runs {
   /// Asks a run; fails with a gRPC status when it refuses or does not answer in time.
   <A extends RunAnswer> CompletionStage<A> ask(
       String runId, Class<A> type, Function<ActorRef<RunAnswer>, RunCommand> question) {
-    return AskPattern.<RunCommand, RunAnswer>ask(
-            get(runId), question::apply, askTimeout, system.scheduler())
+    var asked = new CompletableFuture<RunAnswer>();
+    long number = questions.incrementAndGet();
+    pending.put(number, asked);
+    var _ =
+        AskPattern.<RunCommand, RunAnswer>ask(
+                get(runId), question::apply, askTimeout, system.scheduler())
+            .whenComplete((answer, failure) -> {
+              if (failure == null) {
+                asked.complete(answer);
+              } else {
+                asked.completeExceptionally(failure);
+              }
+            });
+    return asked
+        .whenComplete((_, _) -> pending.remove(number))
         .handle((answer, failure) -> {
           if (failure != null) {
             throw new CompletionException(unanswered(runId, failure));
@@ -48,8 +70,19 @@ final class Runs {
         });
   }
 
+  /// A node has died: a run that was asked there will not answer. Every question is idempotent, so
+  /// whoever waits is told to send it again rather than to wait out the time-out.
+  void nodeDied() {
+    var gone =
+        Refusals.unavailable("a coordinator node has died while the run was asked; send it again");
+    pending.values().forEach(asked -> asked.completeExceptionally(gone));
+  }
+
   private StatusRuntimeException unanswered(String runId, Throwable failure) {
     Throwable cause = failure instanceof CompletionException ? failure.getCause() : failure;
+    if (cause instanceof StatusRuntimeException gone) {
+      return gone;
+    }
     return cause instanceof TimeoutException
         ? Refusals.unavailable(
             "run %s did not answer within %s; it may be moving to another node, try again"

@@ -35,6 +35,9 @@ final class Database implements AutoCloseable {
 
   private static final String MIGRATIONS = "classpath:io/gradus/coordinator/ledger/migration";
 
+  /// One for the commits, one to find out what became of one, one for the leases of the cluster.
+  private static final int WRITERS = 3;
+
   private final HikariDataSource writer;
   private final HikariDataSource readers;
   private final @Nullable FileChannel lock;
@@ -97,7 +100,7 @@ final class Database implements AutoCloseable {
   private static Database openPostgres(LedgerConfig config) {
     var opened = new ArrayList<HikariDataSource>();
     try {
-      HikariDataSource writer = pool(Role.WRITER, postgres(config, Role.WRITER), 2, config);
+      HikariDataSource writer = pool(Role.WRITER, postgres(config, Role.WRITER), WRITERS, config);
       opened.add(writer);
       boolean isMigrated;
       try (Connection connection = writer.getConnection()) {
@@ -315,7 +318,7 @@ final class Database implements AutoCloseable {
 
   /// The newest migration of this release; Flyway, half a second of start-up, is asked only where
   /// it was not applied.
-  private static final int NEWEST_MIGRATION = 1;
+  private static final int NEWEST_MIGRATION = 2;
 
   private static boolean isMigrated(Connection connection) throws SQLException {
     try (ResultSet tables = connection.getMetaData().getTables(null, null, "gradus_schema", null)) {

@@ -75,6 +75,11 @@ public final class Ledger implements AutoCloseable {
     return reader;
   }
 
+  /// Leases among the nodes that share this ledger.
+  public LeaseRows leases() {
+    return new LeaseRows(writer);
+  }
+
   /// Transactions committed since the ledger was opened.
   public long commits() {
     return loop.commits();

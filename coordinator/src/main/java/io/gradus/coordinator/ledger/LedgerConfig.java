@@ -74,7 +74,8 @@ public record LedgerConfig(
         64L << 20);
   }
 
-  boolean isSqlite() {
+  /// Whether the ledger is a file that one process has for itself.
+  public boolean isSqlite() {
     return jdbcUrl.startsWith(SQLITE);
   }
 

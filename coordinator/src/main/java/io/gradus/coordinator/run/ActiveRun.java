@@ -189,7 +189,11 @@ final class ActiveRun {
           decide(List.of(new Input.LearnerLeft(left)));
         }
       }
-      case RunEntity.Recover(), RunEntity.Recovered _, RunEntity.RecoveryFailed _ -> {}
+      case RunEntity.Recover(),
+          RunEntity.Recovered _,
+          RunEntity.RecoveryFailed _,
+          RunEntity.HandOver(),
+          RunEntity.HandOverIsLate() -> {}
     }
     return end.orElse(STAY);
   }
@@ -610,6 +614,11 @@ final class ActiveRun {
     } catch (RejectedExecutionException full) {
       log.atWarn().addKeyValue("run", entity.runId()).log("checkpoints are swept later");
     }
+  }
+
+  /// Whether everything decided is durable and told.
+  boolean isIdle() {
+    return outbox.isEmpty();
   }
 
   /// Refuses everybody who waits, and sends sessions to the next incarnation.

@@ -36,7 +36,7 @@ import org.slf4j.LoggerFactory;
 /// | active | a failed commit, a decider that broke | recovering |
 /// | active | fenced | leaving, and the node is told to leave |
 /// | active | the decider ended the run, durably | ended |
-/// | leaving | its shard stops it | stopped |
+/// | any | its shard gives the run to another node | stopped, once no commit is under way |
 ///
 /// An entity that leaves goes on refusing until its shard has heard of it and keeps what comes for
 /// the next one: were it to stop by itself, whoever asks in that moment would hear nothing.
@@ -49,7 +49,10 @@ public final class RunEntity {
 
   private static final Logger log = LoggerFactory.getLogger(RunEntity.class);
 
-  /// What only the entity sends to itself.
+  /// How long an entity that its shard stops waits for commits under way.
+  private static final Duration HANDED_OVER_WITHIN = Duration.ofSeconds(3);
+
+  /// What only the entity sends to itself, and its shard to it.
   sealed interface Internal extends RunCommand, NoSerializationVerificationNeeded {}
 
   record Tick() implements Internal {}
@@ -59,6 +62,11 @@ public final class RunEntity {
   record Recovered(Found found) implements Internal {}
 
   record RecoveryFailed(Throwable failure) implements Internal {}
+
+  /// The run goes to another node: what is decided is committed, then the entity stops.
+  record HandOver() implements Internal {}
+
+  record HandOverIsLate() implements Internal {}
 
   record Committed(long epoch, long ticket, long commitSeq) implements Internal {}
 
@@ -114,6 +122,11 @@ public final class RunEntity {
                         .recovering(1))));
   }
 
+  /// What a shard sends that gives the run to another node.
+  public static RunCommand handOver() {
+    return new HandOver();
+  }
+
   private Behavior<RunCommand> recovering(int attempt) {
     timers.cancel(Tick.class);
     context.pipeToSelf(
@@ -122,9 +135,67 @@ public final class RunEntity {
     return Behaviors.receive(RunCommand.class)
         .onMessage(Recovered.class, recovered -> onRecovered(recovered.found(), attempt))
         .onMessage(RecoveryFailed.class, failed -> onRecoveryFailed(failed.failure(), attempt))
+        .onMessage(HandOver.class, _ -> handedOverWhileRecovering())
         .onMessage(Internal.class, _ -> Behaviors.same())
         .onMessage(RunCommand.class, this::waiting)
         .build();
+  }
+
+  /// Stops once the takeover under way is over: one that ended later would fence the next entity.
+  private Behavior<RunCommand> handedOverWhileRecovering() {
+    refuseAll(RunAnswer.Refused.RECOVERING, moving());
+    timers.startSingleTimer(HandOverIsLate.class, new HandOverIsLate(), HANDED_OVER_WITHIN);
+    return Behaviors.receive(RunCommand.class)
+        .onMessage(Recovered.class, _ -> Behaviors.stopped())
+        .onMessage(RecoveryFailed.class, _ -> Behaviors.stopped())
+        .onMessage(HandOverIsLate.class, _ -> Behaviors.stopped())
+        .onMessage(Internal.class, _ -> Behaviors.same())
+        .onMessage(RunCommand.class, this::refuseMoving)
+        .build();
+  }
+
+  /// Waits for the commits under way, so that whoever asked hears an answer, then stops.
+  private Behavior<RunCommand> handingOver(ActiveRun run) {
+    refuseAll(RunAnswer.Refused.RECOVERING, moving());
+    timers.cancelAll();
+    if (run.isIdle()) {
+      run.drop();
+      return Behaviors.stopped();
+    }
+    timers.startSingleTimer(HandOverIsLate.class, new HandOverIsLate(), HANDED_OVER_WITHIN);
+    return Behaviors.receive(RunCommand.class)
+        .onMessage(
+            HandOverIsLate.class,
+            _ -> {
+              run.drop();
+              return Behaviors.stopped();
+            })
+        .onMessage(
+            Internal.class,
+            internal -> {
+              var next = run.on(internal);
+              if (!(next instanceof ActiveRun.Next.Dropped) && !run.isIdle()) {
+                return Behaviors.same();
+              }
+              run.drop();
+              return Behaviors.stopped();
+            })
+        .onMessage(RunCommand.class, this::refuseMoving)
+        .build();
+  }
+
+  private String moving() {
+    return "run %s moves to another node; send it again".formatted(runId);
+  }
+
+  private Behavior<RunCommand> refuseMoving(RunCommand command) {
+    refuse(command, RunAnswer.Refused.RECOVERING, moving());
+    return Behaviors.same();
+  }
+
+  private void refuseAll(String reason, String message) {
+    stash.forEach(command -> refuse(command, reason, message));
+    stash.clear();
   }
 
   private CompletionStage<Found> find() {
@@ -208,6 +279,7 @@ public final class RunEntity {
     timers.startSingleTimer(Recover.class, new Recover(), pause);
     return Behaviors.receive(RunCommand.class)
         .onMessage(Recover.class, _ -> recovering(attempt + 1))
+        .onMessage(HandOver.class, _ -> stopped())
         .onMessage(Internal.class, _ -> Behaviors.same())
         .onMessage(RunCommand.class, this::waiting)
         .build();
@@ -230,6 +302,11 @@ public final class RunEntity {
     return Behaviors.same();
   }
 
+  private Behavior<RunCommand> stopped() {
+    refuseAll(RunAnswer.Refused.RECOVERING, moving());
+    return Behaviors.stopped();
+  }
+
   private Behavior<RunCommand> leavingUnrecovered() {
     return leaving(
         RunAnswer.Refused.RECOVERING,
@@ -244,9 +321,10 @@ public final class RunEntity {
 
   private Behavior<RunCommand> leaving(String reason, String message) {
     timers.cancelAll();
-    stash.forEach(command -> refuse(command, reason, message));
+    refuseAll(reason, message);
     onLeaving.accept(context.getSelf());
     return Behaviors.receive(RunCommand.class)
+        .onMessage(HandOver.class, _ -> Behaviors.stopped())
         .onMessage(
             RunCommand.class,
             command -> {
@@ -258,6 +336,7 @@ public final class RunEntity {
 
   private Behavior<RunCommand> active(ActiveRun run) {
     return Behaviors.receive(RunCommand.class)
+        .onMessage(HandOver.class, _ -> handingOver(run))
         .onMessage(RunCommand.class, command -> after(run, run.on(command)))
         .build();
   }
@@ -303,6 +382,7 @@ public final class RunEntity {
   /// The run is over: it answers questions and refuses the rest.
   private Behavior<RunCommand> ended(RunAnswer.Progress progress) {
     return Behaviors.receive(RunCommand.class)
+        .onMessage(HandOver.class, _ -> Behaviors.stopped())
         .onMessage(Internal.class, _ -> Behaviors.same())
         .onMessage(
             RunCommand.FromEdge.class,

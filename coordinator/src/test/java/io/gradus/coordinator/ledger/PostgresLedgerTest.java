@@ -2,6 +2,7 @@ package io.gradus.coordinator.ledger;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
+import static org.awaitility.Awaitility.await;
 
 import io.gradus.coordinator.ledger.LedgerException.Kind;
 import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
@@ -9,6 +10,8 @@ import java.io.IOException;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Clock;
+import java.time.Duration;
+import java.util.ArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -101,6 +104,44 @@ class PostgresLedgerTest extends LedgerContract {
     assertThat(takeOver(there, "run-1").image().openGroups())
         .as("the new incarnation sees what was committed")
         .containsExactly(Rows.leased(1));
+  }
+
+  @Test
+  void leasesToOneNodeUntilItGivesTheLeaseBackOrIsSilent() throws Exception {
+    LeaseRows leases = open().leases();
+    var longTime = Duration.ofMinutes(5);
+    var noTime = Duration.ofMillis(1);
+
+    assertThat(leases.acquire("partition", "a", longTime)).isTrue();
+    assertThat(leases.acquire("partition", "b", longTime)).isFalse();
+    assertThat(leases.acquire("partition", "a", longTime)).as("renewed").isTrue();
+    assertThat(leases.acquire("another", "b", longTime)).isTrue();
+    leases.release("partition", "b");
+    assertThat(leases.acquire("partition", "b", longTime)).as("b had nothing").isFalse();
+    leases.release("partition", "a");
+    assertThat(leases.acquire("partition", "b", noTime)).isTrue();
+    await().until(() -> leases.acquire("partition", "a", longTime));
+  }
+
+  @Test
+  void leasesToOneOfManyThatAskAtOnce() throws Exception {
+    LeaseRows leases = open().leases();
+    var winners = new AtomicInteger();
+    var threads = new ArrayList<Thread>();
+    for (int node = 0; node < 8; node++) {
+      String name = "node-" + node;
+      threads.add(
+          Thread.startVirtualThread(() -> {
+            if (leases.acquire("partition", name, Duration.ofMinutes(5))) {
+              winners.incrementAndGet();
+            }
+          }));
+    }
+    for (Thread thread : threads) {
+      thread.join();
+    }
+
+    assertThat(winners).hasValue(1);
   }
 
   @Test

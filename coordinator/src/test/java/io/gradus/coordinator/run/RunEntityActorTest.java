@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import akka.actor.PoisonPill;
 import akka.actor.testkit.typed.javadsl.ActorTestKit;
+import akka.actor.testkit.typed.javadsl.FishingOutcomes;
 import akka.actor.testkit.typed.javadsl.TestProbe;
 import akka.actor.typed.ActorRef;
 import akka.actor.typed.javadsl.Adapter;
@@ -186,13 +187,14 @@ class RunEntityActorTest {
   }
 
   private void restart(int commitsInFlight, int stashCapacity) {
-    // Stopped while it recovers, it would take the run over all the same, from the one that
-    // follows.
-    TestProbe<RunAnswer> recovered = KIT.createTestProbe(RunAnswer.class);
-    run.tell(new RunCommand.GetProgress(recovered.getRef()));
-    recovered.expectMessageClass(RunAnswer.Progress.class, Duration.ofSeconds(20));
-    KIT.stop(run);
+    handOver();
     run = spawn(RUN, commitsInFlight, stashCapacity);
+  }
+
+  /// What a shard does that gives the run to another node.
+  private void handOver() {
+    run.tell(RunEntity.handOver());
+    asker.expectTerminated(run, Duration.ofSeconds(20));
   }
 
   private static final class NoCheckpoints implements CheckpointStore {
@@ -456,6 +458,44 @@ class RunEntityActorTest {
     asker.expectTerminated(run);
     assertThat(fenced).containsExactly(RUN);
     assertThat(ledger.reader().findRun(RUN).orElseThrow().row()).as("nothing decided").isEmpty();
+  }
+
+  @Test
+  void answersWhatIsUnderWayBeforeItIsHandedOverAndRefusesTheRest() throws Exception {
+    join();
+    FaultyConnections.Gate gate = faults.holdNextCommit();
+    run.tell(new RunCommand.Pause(asker.getRef()));
+    gate.awaitArrival();
+
+    run.tell(RunEntity.handOver());
+    TestProbe<RunAnswer> late = KIT.createTestProbe(RunAnswer.class);
+    run.tell(new RunCommand.Resume(late.getRef()));
+    assertThat(late.expectMessageClass(RunAnswer.Refused.class).reason())
+        .isEqualTo(RunAnswer.Refused.RECOVERING);
+    gate.open();
+
+    asker.expectMessageClass(RunAnswer.Acknowledged.class);
+    asker.expectTerminated(run, Duration.ofSeconds(20));
+    worker.fishForMessage(
+        Duration.ofSeconds(20),
+        message ->
+            message instanceof ToWorker.UnknownSession
+                ? FishingOutcomes.complete()
+                : FishingOutcomes.continueAndIgnore());
+    assertThat(fenced).isEmpty();
+  }
+
+  /// Its takeover under way would otherwise end after the next entity's, and fence that one.
+  @Test
+  void isNotHandedOverBeforeItsOwnTakeoverIsOver() throws Exception {
+    for (int round = 0; round < 20; round++) {
+      handOver();
+      run = spawn(RUN, 64, 64);
+    }
+    run.tell(new RunCommand.Pause(asker.getRef()));
+
+    asker.expectMessageClass(RunAnswer.Acknowledged.class, Duration.ofSeconds(20));
+    assertThat(fenced).isEmpty();
   }
 
   @Test

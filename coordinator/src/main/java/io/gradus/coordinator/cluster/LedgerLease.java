@@ -1,0 +1,185 @@
+package io.gradus.coordinator.cluster;
+
+import akka.actor.ExtendedActorSystem;
+import akka.actor.setup.Setup;
+import akka.coordination.lease.LeaseSettings;
+import akka.coordination.lease.javadsl.Lease;
+import io.gradus.coordinator.ledger.LeaseRows;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Consumer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/*
+ * Who asks second must not give up while the first may be dead: a node that decided a partition and
+ * was killed a moment later leaves its row behind, and the last survivor would otherwise leave the
+ * cluster too. So asking takes as long as a row lives that nobody renews. A holder that lives renews
+ * its row through all of that, and then the answer is no.
+ */
+
+/// Akka's lease, kept as a row of the ledger on the clock of its database: in a partition the side
+/// that gets it goes on, and the other leaves. Created by Akka, by the name of the class in
+/// reference.conf.
+public final class LedgerLease extends Lease {
+
+  private static final Logger log = LoggerFactory.getLogger(LedgerLease.class);
+
+  private static final Duration BETWEEN_ATTEMPTS = Duration.ofMillis(200);
+
+  /// Hands the rows to the leases that Akka creates.
+  private static final class Rows extends Setup {
+    private final LeaseRows rows;
+
+    private Rows(LeaseRows rows) {
+      this.rows = rows;
+    }
+  }
+
+  /// What an actor system has to be created with, so that its leases find their rows.
+  public static Setup rows(LeaseRows rows) {
+    return new Rows(rows);
+  }
+
+  private final LeaseSettings settings;
+  private final LeaseRows rows;
+  private final Duration timeToLive;
+  private final Duration renewInterval;
+  private final Duration operationTimeout;
+  private final AtomicBoolean held = new AtomicBoolean();
+
+  /// Called by Akka.
+  public LedgerLease(LeaseSettings settings, ExtendedActorSystem system) {
+    this(
+        settings,
+        system
+            .settings()
+            .setup()
+            .get(Rows.class)
+            .orElseThrow(() -> new IllegalStateException("the actor system knows no ledger"))
+            .rows);
+  }
+
+  LedgerLease(LeaseSettings settings, LeaseRows rows) {
+    this.settings = settings;
+    this.rows = rows;
+    this.timeToLive = settings.timeoutSettings().getHeartbeatTimeout();
+    this.renewInterval = settings.timeoutSettings().getHeartbeatInterval();
+    this.operationTimeout = settings.timeoutSettings().getOperationTimeout();
+  }
+
+  @Override
+  public LeaseSettings getSettings() {
+    return settings;
+  }
+
+  @Override
+  public CompletionStage<Boolean> acquire() {
+    return acquire(_ -> {});
+  }
+
+  @Override
+  public CompletionStage<Boolean> acquire(Consumer<Optional<Throwable>> leaseLost) {
+    var acquired = new CompletableFuture<Boolean>();
+    Thread.ofVirtual()
+        .name("gradus-cluster-lease")
+        .start(() -> {
+          try {
+            boolean isOurs = awaitRow();
+            held.set(isOurs);
+            log.atWarn()
+                .addKeyValue("lease", settings.leaseName())
+                .addKeyValue("owner", settings.ownerName())
+                .log(
+                    isOurs
+                        ? "the ledger's lease is ours: this side of the cluster goes on"
+                        : "another node holds the ledger's lease: this side of the cluster leaves");
+            acquired.complete(isOurs);
+            if (isOurs) {
+              renew(leaseLost);
+            }
+          } catch (RuntimeException failure) {
+            log.atError()
+                .addKeyValue("lease", settings.leaseName())
+                .setCause(failure)
+                .log("the ledger cannot be asked for the lease: this side of the cluster leaves");
+            acquired.completeExceptionally(failure);
+          } catch (InterruptedException interrupted) {
+            Thread.currentThread().interrupt();
+            acquired.completeExceptionally(interrupted);
+          }
+        });
+    return acquired;
+  }
+
+  /// Asks until the row is ours, for as long as a dead holder's row may live; leaves Akka, which
+  /// waits for the operation timeout, time to hear the answer.
+  private boolean awaitRow() throws InterruptedException {
+    long deadline = System.nanoTime() + operationTimeout.multipliedBy(3).dividedBy(4).toNanos();
+    while (true) {
+      try {
+        if (rows.acquire(settings.leaseName(), settings.ownerName(), timeToLive)) {
+          return true;
+        }
+      } catch (RuntimeException failure) {
+        if (System.nanoTime() - deadline > 0) {
+          throw failure;
+        }
+      }
+      if (System.nanoTime() - deadline > 0) {
+        return false;
+      }
+      Thread.sleep(BETWEEN_ATTEMPTS);
+    }
+  }
+
+  private void renew(Consumer<Optional<Throwable>> leaseLost) throws InterruptedException {
+    long renewed = System.nanoTime();
+    while (held.get()) {
+      Thread.sleep(renewInterval);
+      if (!held.get()) {
+        return;
+      }
+      Optional<Throwable> failure = Optional.empty();
+      try {
+        if (rows.acquire(settings.leaseName(), settings.ownerName(), timeToLive)) {
+          renewed = System.nanoTime();
+          continue;
+        }
+      } catch (RuntimeException unavailable) {
+        if (System.nanoTime() - renewed < timeToLive.toNanos()) {
+          continue;
+        }
+        failure = Optional.of(unavailable);
+      }
+      held.set(false);
+      leaseLost.accept(failure);
+    }
+  }
+
+  @Override
+  public CompletionStage<Boolean> release() {
+    held.set(false);
+    var released = new CompletableFuture<Boolean>();
+    Thread.ofVirtual()
+        .name("gradus-cluster-lease")
+        .start(() -> {
+          try {
+            rows.release(settings.leaseName(), settings.ownerName());
+            released.complete(true);
+          } catch (RuntimeException failure) {
+            // It runs out by itself.
+            released.completeExceptionally(failure);
+          }
+        });
+    return released;
+  }
+
+  @Override
+  public boolean checkLease() {
+    return held.get();
+  }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package io.gradus.coordinator.cluster;
+
+import org.jspecify.annotations.NullMarked;
