@@ -17,6 +17,7 @@ import io.gradus.coordinator.ledger.LeaseRows;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeUnit;
+import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 
 /// The actor system of a node, on its way in the background: a cluster of its own, or one of
@@ -57,8 +58,8 @@ public final class ClusterNode implements AutoCloseable {
   }
 
   /// A node that finds the others, and asks the ledger when they part.
-  static ClusterNode joining(Config akka, LeaseRows leases) {
-    return new ClusterNode(() -> among(akka, leases));
+  static ClusterNode joining(Config akka, LeaseRows leases, LongSupplier nanoTime) {
+    return new ClusterNode(() -> among(akka, leases, nanoTime));
   }
 
   private static ActorSystem<Void> alone(Config akka) {
@@ -70,13 +71,13 @@ public final class ClusterNode implements AutoCloseable {
     return system;
   }
 
-  private static ActorSystem<Void> among(Config akka, LeaseRows leases) {
+  private static ActorSystem<Void> among(Config akka, LeaseRows leases, LongSupplier nanoTime) {
     ActorSystem<Void> system =
         ActorSystem.create(
             Behaviors.empty(),
             NAME,
             ActorSystemSetup.create(
-                BootstrapSetup.create(resolved(akka)), LedgerLease.rows(leases)));
+                BootstrapSetup.create(resolved(akka)), LedgerLease.rows(leases, nanoTime)));
     try {
       var _ =
           AkkaManagement.get(Adapter.toClassic(system))

@@ -141,7 +141,8 @@ public final class Coordinator implements AutoCloseable {
           early.isPresent()
               ? early.get()
               : closing.add(
-                  ClusterNode.joining(config.akka(), ledger.leases()), ClusterNode::close);
+                  ClusterNode.joining(config.akka(), ledger.leases(), nanoTime),
+                  ClusterNode::close);
       ActorSystem<Void> system = node.await();
       var checkpoints = new FileCheckpointStore(config.checkpointStore());
       var staging = new PayloadStaging(config.edge().stagingMaxBytes());
@@ -197,7 +198,6 @@ public final class Coordinator implements AutoCloseable {
                   blocking,
                   calls,
                   nanoTime,
-                  () -> isAlone(system),
                   Runtime.getRuntime().availableProcessors()));
       noticeDowning(system, mustClose, isClosed);
       system.systemActorOf(
@@ -261,14 +261,6 @@ public final class Coordinator implements AutoCloseable {
     return () -> {
       boolean _ = leases.acquire("node " + node, node, PROBE_LIVES);
     };
-  }
-
-  private static boolean isAlone(ActorSystem<?> system) {
-    int members = 0;
-    for (var _ : Cluster.get(system).state().getMembers()) {
-      members++;
-    }
-    return members <= 1;
   }
 
   private static ExecutorService pool(String name, int threads, int queue) {

@@ -4,16 +4,19 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import com.typesafe.config.ConfigFactory;
+import io.gradus.coordinator.edge.Payloads;
 import io.gradus.coordinator.run.TinyDecider;
 import io.gradus.coordinator.spec.Specs;
+import io.gradus.rollout.v1.Admission;
+import io.gradus.rollout.v1.GroupOutcome;
+import io.gradus.rollout.v1.GroupPart;
+import io.gradus.rollout.v1.Lease;
 import io.gradus.run.v1.GetRunRequest;
 import io.gradus.run.v1.PauseRunRequest;
 import io.gradus.run.v1.ResumeRunRequest;
 import io.gradus.run.v1.RunProgress;
-import io.gradus.run.v1.RunServiceGrpc;
 import io.gradus.run.v1.RunState;
 import io.gradus.run.v1.SubmitRunRequest;
-import io.grpc.ManagedChannel;
 import io.grpc.health.v1.HealthCheckRequest;
 import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
 import io.grpc.health.v1.HealthGrpc;
@@ -47,31 +50,19 @@ class ClusterTest {
   private static final int NODES = 3;
   private static final Duration SOON = Duration.ofSeconds(60);
 
-  private record Member(Coordinator coordinator, ManagedChannel channel) {
-
-    RunServiceGrpc.RunServiceBlockingStub runs() {
-      return RunServiceGrpc.newBlockingStub(channel).withDeadlineAfter(30, TimeUnit.SECONDS);
-    }
-
-    boolean isReady() {
-      return HealthGrpc.newBlockingStub(channel)
-          .withDeadlineAfter(30, TimeUnit.SECONDS)
-          .check(HealthCheckRequest.newBuilder().setService("readiness").build())
-          .getStatus()
-          .equals(ServingStatus.SERVING);
-    }
-
-    void leave() {
-      channel.shutdownNow();
-      coordinator.close();
-    }
+  private static boolean isReady(Node node) {
+    return HealthGrpc.newBlockingStub(node.channel())
+        .withDeadlineAfter(30, TimeUnit.SECONDS)
+        .check(HealthCheckRequest.newBuilder().setService("readiness").build())
+        .getStatus()
+        .equals(ServingStatus.SERVING);
   }
 
   @TempDir private Path checkpoints;
 
   private EmbeddedPostgres postgres;
   private List<Integer> ports = List.of();
-  private final List<Member> members = new ArrayList<>();
+  private final List<Node> members = new ArrayList<>();
 
   @BeforeEach
   void start() throws Exception {
@@ -83,20 +74,20 @@ class ClusterTest {
             .start();
     ports = freePorts(2 * NODES);
     try (var starting = Executors.newVirtualThreadPerTaskExecutor()) {
-      List<Future<Member>> all =
-          IntStream.range(0, NODES).mapToObj(node -> starting.submit(() -> member(node))).toList();
-      for (Future<Member> member : all) {
+      List<Future<Node>> all =
+          IntStream.range(0, NODES).mapToObj(node -> starting.submit(() -> started(node))).toList();
+      for (Future<Node> member : all) {
         members.add(member.get());
       }
     }
     await()
         .atMost(SOON)
-        .untilAsserted(() -> assertThat(members).allMatch(Member::isReady, "is ready"));
+        .untilAsserted(() -> assertThat(members).allMatch(ClusterTest::isReady, "is ready"));
   }
 
   @AfterEach
   void stop() throws IOException {
-    members.forEach(Member::leave);
+    members.forEach(Node::close);
     postgres.close();
   }
 
@@ -114,7 +105,7 @@ class ClusterTest {
     }
   }
 
-  private Member member(int node) throws IOException {
+  private Node started(int node) throws IOException {
     String root = "gradus.coordinator.";
     CoordinatorConfig config =
         CoordinatorConfig.from(
@@ -145,7 +136,7 @@ class ClusterTest {
             (plan, image, _) -> new TinyDecider(plan, image),
             Clock.systemUTC(),
             System::nanoTime);
-    return new Member(
+    return Node.over(
         coordinator,
         NettyChannelBuilder.forAddress("127.0.0.1", coordinator.port().orElseThrow())
             .usePlaintext()
@@ -154,25 +145,17 @@ class ClusterTest {
 
   @Test
   void movesARunWhenItsNodeLeavesAndRaisesItsEpochOnce() throws Exception {
-    Member first = members.getFirst();
-    var _ =
-        first
-            .runs()
-            .submitRun(
-                SubmitRunRequest.newBuilder()
-                    .setRunId("run-1")
-                    .setSpec(Specs.star("tasks { addition {} } stop { batches: 3 }"))
-                    .build());
-    for (Member member : members) {
+    submitRun();
+    for (Node member : members) {
       assertThat(progress(member).getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
     }
     assertThat(epoch()).isEqualTo(1);
 
-    Member host = host();
+    Node host = host();
     members.remove(host);
-    host.leave();
+    host.close();
 
-    for (Member member : members) {
+    for (Node member : members) {
       var _ = member.runs().pauseRun(PauseRunRequest.newBuilder().setRunId("run-1").build());
       assertThat(progress(member).getState()).isEqualTo(RunState.RUN_STATE_PAUSED);
       var _ = member.runs().resumeRun(ResumeRunRequest.newBuilder().setRunId("run-1").build());
@@ -183,12 +166,41 @@ class ClusterTest {
         .noneMatch(member -> member.coordinator().mustClose().toCompletableFuture().isDone());
   }
 
+  /// A payload shares the transaction of its decision where the run is, and is written ahead of it
+  /// elsewhere.
+  @Test
+  void takesGroupsOnEveryNode() throws Exception {
+    submitRun();
+    for (Node member : members) {
+      for (int round = 0; round < 2; round++) {
+        Lease lease =
+            member
+                .worker("worker-%d-%d".formatted(members.indexOf(member), round))
+                .leases(1)
+                .getFirst();
+        List<GroupPart> parts = Payloads.parts(Payloads.of("run-1", lease), 1 << 20);
+
+        assertThat(member.submit(parts))
+            .extracting(GroupOutcome::getAdmission)
+            .containsExactly(Admission.ADMISSION_ACCEPTED);
+        for (Node other : members) {
+          assertThat(other.submit(parts))
+              .extracting(GroupOutcome::getAdmission)
+              .containsExactly(Admission.ADMISSION_DUPLICATE);
+        }
+      }
+    }
+    assertThat(count("select count(*) from payload")).isEqualTo(2 * NODES);
+    assertThat(count("select count(*) from rollout_group where state = 'ACCEPTED'"))
+        .isEqualTo(2 * NODES);
+  }
+
   /// The node that commits when the run is paused.
-  private Member host() {
+  private Node host() {
     var before = members.stream().map(member -> member.coordinator().commits()).toList();
     var _ =
         members.getFirst().runs().pauseRun(PauseRunRequest.newBuilder().setRunId("run-1").build());
-    List<Member> committed =
+    List<Node> committed =
         IntStream.range(0, members.size())
             .filter(node -> members.get(node).coordinator().commits() > before.get(node))
             .mapToObj(members::get)
@@ -197,14 +209,30 @@ class ClusterTest {
     return committed.getFirst();
   }
 
-  private static RunProgress progress(Member member) {
+  private static RunProgress progress(Node member) {
     return member.runs().getRun(GetRunRequest.newBuilder().setRunId("run-1").build()).getProgress();
   }
 
+  private void submitRun() {
+    var _ =
+        members
+            .getFirst()
+            .runs()
+            .submitRun(
+                SubmitRunRequest.newBuilder()
+                    .setRunId("run-1")
+                    .setSpec(Specs.star("tasks { addition {} } stop { batches: 3 }"))
+                    .build());
+  }
+
   private long epoch() throws SQLException {
+    return count("select epoch from run where run_id = 'run-1'");
+  }
+
+  private long count(String question) throws SQLException {
     try (var connection = postgres.getPostgresDatabase().getConnection();
         var statement = connection.createStatement();
-        var row = statement.executeQuery("select epoch from run where run_id = 'run-1'")) {
+        var row = statement.executeQuery(question)) {
       assertThat(row.next()).isTrue();
       return row.getLong(1);
     }

@@ -65,6 +65,11 @@ public final class Node implements AutoCloseable {
     return new Node(coordinator, InProcessChannelBuilder.forName(name).build());
   }
 
+  /// A coordinator that was started otherwise, and a channel to it.
+  static Node over(Coordinator coordinator, ManagedChannel channel) {
+    return new Node(coordinator, channel);
+  }
+
   public ManagedChannel channel() {
     return channel;
   }

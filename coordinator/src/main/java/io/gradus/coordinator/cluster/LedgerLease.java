@@ -9,8 +9,10 @@ import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
+import java.util.function.LongSupplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -33,19 +35,22 @@ public final class LedgerLease extends Lease {
   /// Hands the rows to the leases that Akka creates.
   private static final class Rows extends Setup {
     private final LeaseRows rows;
+    private final LongSupplier nanoTime;
 
-    private Rows(LeaseRows rows) {
+    private Rows(LeaseRows rows, LongSupplier nanoTime) {
       this.rows = rows;
+      this.nanoTime = nanoTime;
     }
   }
 
   /// What an actor system has to be created with, so that its leases find their rows.
-  public static Setup rows(LeaseRows rows) {
-    return new Rows(rows);
+  public static Setup rows(LeaseRows rows, LongSupplier nanoTime) {
+    return new Rows(rows, nanoTime);
   }
 
   private final LeaseSettings settings;
   private final LeaseRows rows;
+  private final LongSupplier nanoTime;
   private final Duration timeToLive;
   private final Duration renewInterval;
   private final Duration operationTimeout;
@@ -59,13 +64,13 @@ public final class LedgerLease extends Lease {
             .settings()
             .setup()
             .get(Rows.class)
-            .orElseThrow(() -> new IllegalStateException("the actor system knows no ledger"))
-            .rows);
+            .orElseThrow(() -> new IllegalStateException("the actor system knows no ledger")));
   }
 
-  LedgerLease(LeaseSettings settings, LeaseRows rows) {
+  private LedgerLease(LeaseSettings settings, Rows rows) {
     this.settings = settings;
-    this.rows = rows;
+    this.rows = rows.rows;
+    this.nanoTime = rows.nanoTime;
     this.timeToLive = settings.timeoutSettings().getHeartbeatTimeout();
     this.renewInterval = settings.timeoutSettings().getHeartbeatInterval();
     this.operationTimeout = settings.timeoutSettings().getOperationTimeout();
@@ -118,39 +123,39 @@ public final class LedgerLease extends Lease {
   /// Asks until the row is ours, for as long as a dead holder's row may live; leaves Akka, which
   /// waits for the operation timeout, time to hear the answer.
   private boolean awaitRow() throws InterruptedException {
-    long deadline = System.nanoTime() + operationTimeout.multipliedBy(3).dividedBy(4).toNanos();
+    long deadline = nanoTime.getAsLong() + operationTimeout.multipliedBy(3).dividedBy(4).toNanos();
     while (true) {
       try {
         if (rows.acquire(settings.leaseName(), settings.ownerName(), timeToLive)) {
           return true;
         }
       } catch (RuntimeException failure) {
-        if (System.nanoTime() - deadline > 0) {
+        if (nanoTime.getAsLong() - deadline > 0) {
           throw failure;
         }
       }
-      if (System.nanoTime() - deadline > 0) {
+      if (nanoTime.getAsLong() - deadline > 0) {
         return false;
       }
-      Thread.sleep(BETWEEN_ATTEMPTS);
+      TimeUnit.NANOSECONDS.sleep(BETWEEN_ATTEMPTS.toNanos());
     }
   }
 
   private void renew(Consumer<Optional<Throwable>> leaseLost) throws InterruptedException {
-    long renewed = System.nanoTime();
+    long renewed = nanoTime.getAsLong();
     while (held.get()) {
-      Thread.sleep(renewInterval);
+      TimeUnit.NANOSECONDS.sleep(renewInterval.toNanos());
       if (!held.get()) {
         return;
       }
       Optional<Throwable> failure = Optional.empty();
       try {
         if (rows.acquire(settings.leaseName(), settings.ownerName(), timeToLive)) {
-          renewed = System.nanoTime();
+          renewed = nanoTime.getAsLong();
           continue;
         }
       } catch (RuntimeException unavailable) {
-        if (System.nanoTime() - renewed < timeToLive.toNanos()) {
+        if (nanoTime.getAsLong() - renewed < timeToLive.toNanos()) {
           continue;
         }
         failure = Optional.of(unavailable);

@@ -22,7 +22,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
-import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
 
 /// The services of a node, reachable inside the JVM, on a TCP port, or both.
@@ -59,8 +58,6 @@ public final class EdgeServer implements AutoCloseable {
   public record Endpoints(Optional<String> inProcessName, Optional<InetSocketAddress> address) {}
 
   /// What the services work with.
-  ///
-  /// @param isAlone whether every run is on this node
   public record Backing(
       ActorSystem<?> system,
       Ledger ledger,
@@ -70,7 +67,6 @@ public final class EdgeServer implements AutoCloseable {
       Executor blocking,
       Executor calls,
       LongSupplier nanoTime,
-      BooleanSupplier isAlone,
       int processors) {}
 
   /// Starts serving.
@@ -102,8 +98,7 @@ public final class EdgeServer implements AutoCloseable {
                 rules,
                 config,
                 backing.blocking(),
-                backing.nanoTime(),
-                backing.isAlone()),
+                backing.nanoTime()),
             new LearnerService(
                 backing.system(),
                 runs,

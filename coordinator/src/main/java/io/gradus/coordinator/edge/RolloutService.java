@@ -32,15 +32,17 @@ import io.grpc.StatusRuntimeException;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import java.io.ByteArrayOutputStream;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
@@ -50,6 +52,9 @@ final class RolloutService extends RolloutServiceGrpc.RolloutServiceImplBase {
 
   /// Messages that a worker may leave unread; leases are bounded by its credits anyway.
   private static final int OUTLET_CAPACITY = 4096;
+
+  /// How long a run is taken to be on another node after it was found there.
+  private static final Duration BELIEVED_ELSEWHERE = Duration.ofSeconds(5);
 
   private final ActorSystem<?> system;
   private final Runs runs;
@@ -63,8 +68,9 @@ final class RolloutService extends RolloutServiceGrpc.RolloutServiceImplBase {
   private final Executor blocking;
   private final LongSupplier nanoTime;
 
-  /// Whether every run is on this node, so that a payload and its decision share a transaction.
-  private final BooleanSupplier isAlone;
+  /// Runs that are decided on another node, and until when that is believed: a payload and its
+  /// decision share a transaction on the run's own node alone.
+  private final Map<String, Long> elsewhere = new ConcurrentHashMap<>();
 
   /// Names of stream actors; any number that was not used yet will do.
   private final AtomicLong streams = new AtomicLong();
@@ -79,8 +85,7 @@ final class RolloutService extends RolloutServiceGrpc.RolloutServiceImplBase {
       SchemaRules rules,
       EdgeConfig config,
       Executor blocking,
-      LongSupplier nanoTime,
-      BooleanSupplier isAlone) {
+      LongSupplier nanoTime) {
     this.system = system;
     this.runs = runs;
     this.registry = registry;
@@ -92,7 +97,6 @@ final class RolloutService extends RolloutServiceGrpc.RolloutServiceImplBase {
     this.config = config;
     this.blocking = blocking;
     this.nanoTime = nanoTime;
-    this.isAlone = isAlone;
   }
 
   @Override
@@ -344,10 +348,6 @@ final class RolloutService extends RolloutServiceGrpc.RolloutServiceImplBase {
       List<PayloadReader.Read> groups,
       List<Integer> indices,
       GroupOutcome[] outcomes) {
-    if (!isAlone.getAsBoolean()) {
-      return store(runId, groups, indices, outcomes)
-          .thenCompose(stored -> ask(runId, groups, stored, Place.STORED, outcomes));
-    }
     var staged = new ArrayList<Integer>(indices.size());
     for (int index : indices) {
       PayloadReader.Read read = groups.get(index);
@@ -364,8 +364,41 @@ final class RolloutService extends RolloutServiceGrpc.RolloutServiceImplBase {
         }
       }
     }
-    return ask(runId, groups, staged, Place.STAGED, outcomes)
+    return decide(runId, groups, staged, outcomes)
         .whenComplete((_, _) -> release(runId, groups, staged));
+  }
+
+  /// Has staged groups decided: at once where the run is on this node, otherwise once their
+  /// payloads are in the ledger. Where it is, only asking tells; the answer is believed for a
+  /// while.
+  private CompletionStage<Void> decide(
+      String runId,
+      List<PayloadReader.Read> groups,
+      List<Integer> staged,
+      GroupOutcome[] outcomes) {
+    Long until = elsewhere.get(runId);
+    if (until != null && nanoTime.getAsLong() - until < 0) {
+      return decideElsewhere(runId, groups, staged, outcomes);
+    }
+    return ask(runId, groups, staged, Place.STAGED, outcomes)
+        .thenCompose(absent -> {
+          if (absent.isEmpty()) {
+            elsewhere.remove(runId);
+            return CompletableFuture.completedFuture(null);
+          }
+          elsewhere.put(runId, nanoTime.getAsLong() + BELIEVED_ELSEWHERE.toNanos());
+          return decideElsewhere(runId, groups, absent, outcomes);
+        });
+  }
+
+  private CompletionStage<Void> decideElsewhere(
+      String runId,
+      List<PayloadReader.Read> groups,
+      List<Integer> indices,
+      GroupOutcome[] outcomes) {
+    return store(runId, groups, indices, outcomes)
+        .thenCompose(stored -> ask(runId, groups, stored, Place.STORED, outcomes))
+        .thenAccept(_ -> {});
   }
 
   private void release(String runId, List<PayloadReader.Read> groups, List<Integer> staged) {
@@ -408,14 +441,17 @@ final class RolloutService extends RolloutServiceGrpc.RolloutServiceImplBase {
         });
   }
 
-  private CompletionStage<Void> ask(
+  /// Asks the run to decide about groups.
+  ///
+  /// @return those whose payload is not where it was said to be
+  private CompletionStage<List<Integer>> ask(
       String runId,
       List<PayloadReader.Read> groups,
       List<Integer> asked,
       Place place,
       GroupOutcome[] outcomes) {
     if (asked.isEmpty()) {
-      return CompletableFuture.completedFuture(null);
+      return CompletableFuture.completedFuture(List.of());
     }
     return runs.ask(
             runId,
@@ -427,6 +463,7 @@ final class RolloutService extends RolloutServiceGrpc.RolloutServiceImplBase {
                     replyTo))
         .thenCompose(submitted -> {
           var duplicates = new ArrayList<Integer>();
+          var absent = new ArrayList<Integer>();
           for (int position = 0; position < asked.size(); position++) {
             int index = asked.get(position);
             RunAnswer.GroupOutcome outcome = submitted.outcomes().get(position);
@@ -437,14 +474,18 @@ final class RolloutService extends RolloutServiceGrpc.RolloutServiceImplBase {
                     .setAdmission(admission(outcome.kind()))
                     .setMessage(outcome.message())
                     .build();
-            if (outcome.kind() == RunAnswer.GroupOutcome.Kind.DUPLICATE) {
-              duplicates.add(index);
+            switch (outcome.kind()) {
+              case DUPLICATE -> duplicates.add(index);
+              case ABSENT -> absent.add(index);
+              default -> {}
             }
           }
-          return duplicates.isEmpty()
-              ? CompletableFuture.<Void>completedFuture(null)
-              : CompletableFuture.runAsync(
-                  () -> tellConflicts(runId, groups, duplicates, outcomes), blocking);
+          CompletionStage<Void> told =
+              duplicates.isEmpty()
+                  ? CompletableFuture.completedFuture(null)
+                  : CompletableFuture.runAsync(
+                      () -> tellConflicts(runId, groups, duplicates, outcomes), blocking);
+          return told.thenApply(_ -> absent);
         });
   }
 
@@ -485,7 +526,7 @@ final class RolloutService extends RolloutServiceGrpc.RolloutServiceImplBase {
       case DUPLICATE -> Admission.ADMISSION_DUPLICATE;
       case EVALUATED -> Admission.ADMISSION_EVALUATED;
       case INCOMPLETE -> Admission.ADMISSION_INCOMPLETE;
-      case REFUSED -> Admission.ADMISSION_REFUSED;
+      case REFUSED, ABSENT -> Admission.ADMISSION_REFUSED;
     };
   }
 }

@@ -35,8 +35,9 @@ final class Database implements AutoCloseable {
 
   private static final String MIGRATIONS = "classpath:io/gradus/coordinator/ledger/migration";
 
-  /// One for the commits, one to find out what became of one, one for the leases of the cluster.
-  private static final int WRITERS = 3;
+  /// One for the commits, one to find out what became of one, one for payloads ahead of their
+  /// decision, one for the leases of the cluster.
+  private static final int WRITERS = 4;
 
   private final HikariDataSource writer;
   private final HikariDataSource readers;

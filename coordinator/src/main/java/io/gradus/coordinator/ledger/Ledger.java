@@ -28,6 +28,7 @@ public final class Ledger implements AutoCloseable {
   private final LedgerReader reader;
   private final PayloadCache cache;
   private final CommitLoop loop;
+  private final PayloadLoop payloads;
   private final Clock clock;
 
   private Ledger(
@@ -36,12 +37,14 @@ public final class Ledger implements AutoCloseable {
       LedgerReader reader,
       PayloadCache cache,
       CommitLoop loop,
+      PayloadLoop payloads,
       Clock clock) {
     this.database = database;
     this.writer = writer;
     this.reader = reader;
     this.cache = cache;
     this.loop = loop;
+    this.payloads = payloads;
     this.clock = clock;
   }
 
@@ -68,7 +71,10 @@ public final class Ledger implements AutoCloseable {
         new CommitLoop(
             writer, cache, clock, nanoTime, config.commitDeadline(), config.queueCapacity());
     loop.start();
-    return new Ledger(database, writer, reader, cache, loop, clock);
+    var payloads =
+        new PayloadLoop(writer, nanoTime, config.commitDeadline(), config.queueCapacity());
+    payloads.start();
+    return new Ledger(database, writer, reader, cache, loop, payloads, clock);
   }
 
   public LedgerReader reader() {
@@ -154,13 +160,7 @@ public final class Ledger implements AutoCloseable {
   /// Writes a payload before its group is decided, for an edge that is not on the node of the run.
   /// Answers whether it is there with this digest; another one under the same key stays.
   public CompletionStage<Boolean> storePayload(RunKey run, Payload payload) {
-    return onWriter(() ->
-        writer.inTransaction(handle -> {
-          RowWriter.writePayloads(handle, run.value(), List.of(payload));
-          return LedgerReader.digestOf(handle, run, payload.group(), payload.lease())
-              .filter(payload.digest()::equals)
-              .isPresent();
-        }));
+    return payloads.store(run, payload);
   }
 
   /// The digest of the payload that is stored for a group under a lease.
@@ -203,6 +203,7 @@ public final class Ledger implements AutoCloseable {
   /// Commits what is queued, then closes the database.
   @Override
   public void close() {
+    payloads.close();
     loop.close();
     database.close();
   }

@@ -15,6 +15,7 @@ import io.gradus.core.ledger.Write;
 import io.gradus.core.policy.PolicyVersion;
 import java.sql.Types;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -79,7 +80,7 @@ final class RowWriter {
   ///
   /// @throws ContradictionException when an admission lacks its payload
   void write(Handle handle, long runKey, long nowMillis) {
-    writePayloads(handle, runKey, payloads);
+    var _ = writePayloads(handle, runKey, payloads);
     writeGroups(handle, runKey, nowMillis);
     writeLeases(handle, runKey);
     writeBatches(handle, runKey);
@@ -92,9 +93,12 @@ final class RowWriter {
     run.ifPresent(row -> writeRun(handle, runKey, row));
   }
 
-  static void writePayloads(Handle handle, long runKey, List<Payload> payloads) {
+  /// Writes the payloads that are not there yet.
+  ///
+  /// @return whether none was there
+  static boolean writePayloads(Handle handle, long runKey, List<Payload> payloads) {
     if (payloads.isEmpty()) {
-      return;
+      return true;
     }
     try (PreparedBatch batch =
         handle.prepareBatch(
@@ -112,7 +116,7 @@ final class RowWriter {
             .bind(4, payload.array())
             .add();
       }
-      batch.execute();
+      return Arrays.stream(batch.execute()).allMatch(rows -> rows == 1);
     }
   }
 

@@ -323,14 +323,15 @@ final class ActiveRun {
     for (int index = 0; index < groups.size(); index++) {
       RunCommand.SubmittedGroup group = groups.get(index);
       if (command.place() == RunCommand.Place.STAGED && !isStaged(group)) {
-        // The call that brought it timed out; admitting it would contradict the ledger.
+        // It was staged on another node, or the call that brought it timed out; admitting it would
+        // contradict the ledger.
         settle(
             submit,
             index,
             new RunAnswer.GroupOutcome(
                 group.group(),
                 group.lease(),
-                RunAnswer.GroupOutcome.Kind.REFUSED,
+                RunAnswer.GroupOutcome.Kind.ABSENT,
                 "its payload was withdrawn; submit it again"));
         continue;
       }

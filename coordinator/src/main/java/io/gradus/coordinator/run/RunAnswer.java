@@ -34,7 +34,10 @@ public sealed interface RunAnswer extends OnTheWire {
       DUPLICATE,
       EVALUATED,
       INCOMPLETE,
-      REFUSED
+      REFUSED,
+      /// Its payload is not where it was said to be, such as on the run's own node: nothing was
+      /// decided.
+      ABSENT
     }
   }
 

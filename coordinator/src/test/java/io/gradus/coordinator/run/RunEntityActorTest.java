@@ -428,7 +428,7 @@ class RunEntityActorTest {
     assertThat(asker.expectMessageClass(RunAnswer.Submitted.class).outcomes())
         .extracting(RunAnswer.GroupOutcome::kind)
         .as("one group harms no other, and outcomes keep their order")
-        .containsExactly(Kind.REFUSED, Kind.ACCEPTED);
+        .containsExactly(Kind.ABSENT, Kind.ACCEPTED);
   }
 
   @Test
