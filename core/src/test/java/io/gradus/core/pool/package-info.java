@@ -1,0 +1,4 @@
+@NullMarked
+package io.gradus.core.pool;
+
+import org.jspecify.annotations.NullMarked;
