@@ -15,6 +15,7 @@ import io.gradus.coordinator.cluster.SettledAllocation;
 import io.gradus.coordinator.edge.EdgeServer;
 import io.gradus.coordinator.ledger.LeaseRows;
 import io.gradus.coordinator.ledger.Ledger;
+import io.gradus.coordinator.pool.PoolEntity;
 import io.gradus.coordinator.run.FileCheckpointStore;
 import io.gradus.coordinator.run.PayloadStaging;
 import io.gradus.coordinator.run.RunCommand;
@@ -144,6 +145,7 @@ public final class Coordinator implements AutoCloseable {
                   ClusterNode.joining(config.akka(), ledger.leases(), nanoTime),
                   ClusterNode::close);
       ActorSystem<Void> system = node.await();
+      ClusterSharding sharding = ClusterSharding.get(system);
       var checkpoints = new FileCheckpointStore(config.checkpointStore());
       var staging = new PayloadStaging(config.edge().stagingMaxBytes());
       var mustClose = new CompletableFuture<String>();
@@ -153,14 +155,18 @@ public final class Coordinator implements AutoCloseable {
               ledger,
               deciders,
               RunPlanMapper::planOf,
+              RunPlanMapper::resourcesOf,
               checkpoints,
               staging,
               nanoTime,
               blocking,
               config.run(),
+              (pool, command) -> sharding.entityRefFor(PoolEntity.KEY, pool).tell(command),
               runId ->
                   mustClose.complete("another process has taken run %s over".formatted(runId)));
-      ClusterSharding sharding = ClusterSharding.get(system);
+      sharding.init(
+          Entity.of(PoolEntity.KEY, context -> PoolEntity.create(context.getEntityId(), nanoTime))
+              .withAllocationStrategy(new SettledAllocation()));
       sharding.init(
           Entity.of(
                   RunEntity.KEY,

@@ -7,6 +7,7 @@ import io.gradus.coordinator.ledger.Ledger;
 import io.gradus.coordinator.ledger.Payload;
 import io.gradus.coordinator.ledger.RunKey;
 import io.gradus.coordinator.ledger.StoredRun;
+import io.gradus.coordinator.pool.Pools;
 import io.gradus.coordinator.run.PayloadStaging;
 import io.gradus.coordinator.run.RunAnswer;
 import io.gradus.coordinator.run.RunCommand;
@@ -45,10 +46,15 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /// Hands groups to workers and takes finished ones back.
 final class RolloutService extends RolloutServiceGrpc.RolloutServiceImplBase {
+
+  private static final Logger log = LoggerFactory.getLogger(RolloutService.class);
 
   /// Messages that a worker may leave unread; leases are bounded by its credits anyway.
   private static final int OUTLET_CAPACITY = 4096;
@@ -178,12 +184,20 @@ final class RolloutService extends RolloutServiceGrpc.RolloutServiceImplBase {
 
     private void register(Register register) {
       var worker = new WorkerId(Texts.identifier("register.worker_id", register.getWorkerId()));
+      log.atInfo()
+          .addKeyValue("worker", worker.value())
+          .addKeyValue("pool", Pools.nameOf(register.getPool()))
+          .addKeyValue("slots", register.getSlots())
+          .addKeyValue("engine", register.getEngine())
+          .addKeyValue("labels", labels(register))
+          .log("a worker has registered");
       actor =
           system.systemActorOf(
               WorkerStream.create(
                   new Outlet<>(call, OUTLET_CAPACITY, nanoTime),
                   worker,
                   register.getSlots(),
+                  Pools.nameOf(register.getPool()),
                   runs,
                   registry,
                   specs,
@@ -205,6 +219,16 @@ final class RolloutService extends RolloutServiceGrpc.RolloutServiceImplBase {
         tell(new WorkerStream.Ended(Optional.empty(), false));
       }
     }
+  }
+
+  /// Labels for the log, of characters that cannot break it.
+  private static String labels(Register register) {
+    return register.getLabelsList().stream()
+        .map(label ->
+            Texts.identifier("register.labels.name", label.getName())
+                + "="
+                + Texts.identifier("register.labels.value", label.getValue()))
+        .collect(Collectors.joining(","));
   }
 
   private static WorkerStream.Beat beat(Heartbeat heartbeat) {

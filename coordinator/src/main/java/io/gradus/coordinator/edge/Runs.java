@@ -5,6 +5,8 @@ import akka.actor.typed.ActorSystem;
 import akka.actor.typed.javadsl.AskPattern;
 import akka.cluster.sharding.typed.javadsl.ClusterSharding;
 import akka.cluster.sharding.typed.javadsl.EntityRef;
+import io.gradus.coordinator.pool.PoolCommand;
+import io.gradus.coordinator.pool.PoolEntity;
 import io.gradus.coordinator.run.RunAnswer;
 import io.gradus.coordinator.run.RunCommand;
 import io.gradus.coordinator.run.RunEntity;
@@ -19,7 +21,7 @@ import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Function;
 
-/// How the edges reach the runs.
+/// How the edges reach the runs and the pools.
 final class Runs {
 
   private final ActorSystem<?> system;
@@ -39,6 +41,10 @@ final class Runs {
 
   EntityRef<RunCommand> get(String runId) {
     return sharding.entityRefFor(RunEntity.KEY, runId);
+  }
+
+  EntityRef<PoolCommand> pool(String name) {
+    return sharding.entityRefFor(PoolEntity.KEY, name);
   }
 
   /// Asks a run; fails with a gRPC status when it refuses or does not answer in time.

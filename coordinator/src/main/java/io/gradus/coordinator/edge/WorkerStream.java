@@ -6,6 +6,10 @@ import akka.actor.typed.Behavior;
 import akka.actor.typed.javadsl.ActorContext;
 import akka.actor.typed.javadsl.Behaviors;
 import akka.actor.typed.javadsl.TimerScheduler;
+import io.gradus.coordinator.pool.PoolAnswer;
+import io.gradus.coordinator.pool.PoolCommand;
+import io.gradus.coordinator.pool.PoolEntity;
+import io.gradus.coordinator.pool.Pools;
 import io.gradus.coordinator.run.RunCommand;
 import io.gradus.coordinator.run.RunRegistry;
 import io.gradus.coordinator.run.ToWorker;
@@ -15,6 +19,7 @@ import io.gradus.core.group.LeaseId;
 import io.gradus.core.group.SessionId;
 import io.gradus.core.group.WorkerId;
 import io.gradus.core.policy.PolicyVersion;
+import io.gradus.core.pool.FairShare;
 import io.gradus.core.run.Effect;
 import io.gradus.rollout.v1.Lease;
 import io.gradus.rollout.v1.LeasesGranted;
@@ -24,9 +29,10 @@ import io.gradus.rollout.v1.RunClosed;
 import io.gradus.rollout.v1.VersionPublished;
 import io.gradus.rollout.v1.WorkResponse;
 import io.gradus.run.v1.RunSpec;
+import io.gradus.run.v1.Schedule;
 import io.grpc.StatusRuntimeException;
 import java.time.Duration;
-import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -38,9 +44,10 @@ import java.util.function.Function;
 
 /// One worker's stream on this node: a session with every active run.
 ///
-/// A worker offers credits, not credits for a run; until there are worker pools its stream shares
-/// them out evenly among the runs. Sessions are soft: an incarnation that does not know one says
-/// so, and the stream joins again with what the worker said last.
+/// A worker offers credits, not credits for a run. Its pool says how many of its slots each run
+/// gets, and the stream splits the credits so; until it has heard from the pool it splits them
+/// evenly. It has a session with the runs that got slots. Sessions are soft: an incarnation that
+/// does not know one says so, and the stream joins again with what the worker said last.
 final class WorkerStream {
 
   /// What the stream is told.
@@ -64,6 +71,10 @@ final class WorkerStream {
 
   record Check() implements Message {}
 
+  record Offer() implements Message {}
+
+  record FromPool(PoolAnswer answer) implements Message {}
+
   /// The worker ended its side, or is gone.
   record Ended(Optional<StatusRuntimeException> refusal, boolean isGone) implements Message {}
 
@@ -80,19 +91,25 @@ final class WorkerStream {
   private final Outlet<WorkResponse> outlet;
   private final WorkerId worker;
   private final int slots;
+  private final String pool;
   private final Runs runs;
   private final Function<String, CompletionStage<RunSpec>> specs;
   private final Duration slowConsumerTimeout;
   private final ActorRef<ToWorker> fromRuns;
+  private final ActorRef<PoolAnswer> fromPool;
   private final Map<String, Link> links = new LinkedHashMap<>();
   private final Set<String> ended = new HashSet<>();
   private Optional<Beat> lastBeat = Optional.empty();
+
+  /// Slots by run, as the pool said last.
+  private Optional<Map<String, Integer>> allotted = Optional.empty();
 
   private WorkerStream(
       ActorContext<Message> context,
       Outlet<WorkResponse> outlet,
       WorkerId worker,
       int slots,
+      String pool,
       Runs runs,
       Function<String, CompletionStage<RunSpec>> specs,
       Duration slowConsumerTimeout) {
@@ -100,16 +117,19 @@ final class WorkerStream {
     this.outlet = outlet;
     this.worker = worker;
     this.slots = slots;
+    this.pool = pool;
     this.runs = runs;
     this.specs = specs;
     this.slowConsumerTimeout = slowConsumerTimeout;
     this.fromRuns = context.messageAdapter(ToWorker.class, FromRun::new);
+    this.fromPool = context.messageAdapter(PoolAnswer.class, FromPool::new);
   }
 
   static Behavior<Message> create(
       Outlet<WorkResponse> outlet,
       WorkerId worker,
       int slots,
+      String pool,
       Runs runs,
       ActorRef<RunRegistry.Message> registry,
       Function<String, CompletionStage<RunSpec>> specs,
@@ -118,12 +138,13 @@ final class WorkerStream {
         Behaviors.withTimers((TimerScheduler<Message> timers) -> {
           var stream =
               new WorkerStream(
-                  context, outlet, worker, slots, runs, specs, config.slowConsumerTimeout());
+                  context, outlet, worker, slots, pool, runs, specs, config.slowConsumerTimeout());
           registry.tell(
               new RunRegistry.Subscribe(
                   context.messageAdapter(
                       RunRegistry.ActiveRuns.class, active -> new Active(active.runs()))));
           timers.startTimerWithFixedDelay(new Check(), config.sessionCheck());
+          timers.startTimerWithFixedDelay(new Offer(), Duration.ZERO, PoolEntity.REPEATED_EVERY);
           return Behaviors.receive(Message.class).onMessage(Message.class, stream::on).build();
         }));
   }
@@ -147,6 +168,12 @@ final class WorkerStream {
                       .tell(new RunCommand.FailGroup(link.epoch, session, group, lease)));
       case FromRun(var fromRun) -> {
         return onRun(fromRun);
+      }
+      case Offer() -> runs.pool(pool).tell(new PoolCommand.OfferWorker(worker, slots, fromPool));
+      case FromPool(PoolAnswer.Allotted(var slotsByRun)) -> {
+        allotted = Optional.of(slotsByRun);
+        check();
+        sendBeats();
       }
       case Active(var active) -> onActive(active);
       case SpecRead(var runId, var spec) -> {
@@ -211,7 +238,19 @@ final class WorkerStream {
   }
 
   private void join(String runId) {
-    runs.get(runId).tell(new RunCommand.JoinWorker(worker, slots, fromRuns));
+    Link link = links.get(runId);
+    if (link != null && serves(runId, link)) {
+      runs.get(runId).tell(new RunCommand.JoinWorker(worker, slots, fromRuns));
+    }
+  }
+
+  /// Whether the worker samples for the run: it does for every run of its pool until the pool says
+  /// otherwise.
+  private boolean serves(String runId, Link link) {
+    return allotted
+        .map(slotsByRun -> slotsByRun.containsKey(runId))
+        .orElseGet(() ->
+            link.spec.map(spec -> Pools.nameOf(spec.getResources()).equals(pool)).orElse(false));
   }
 
   private void check() {
@@ -220,10 +259,26 @@ final class WorkerStream {
         readSpec(runId);
       } else if (link.session.isEmpty()) {
         join(runId);
+      } else if (!serves(runId, link) && held(runId).isEmpty()) {
+        leave(runId, link);
       } else {
         runs.get(runId).tell(new RunCommand.CheckSession(link.epoch, link.session.get(), fromRuns));
       }
     });
+  }
+
+  /// The pool gave the worker's slots to others, and it holds nothing of the run any more.
+  private void leave(String runId, Link link) {
+    runs.get(runId)
+        .tell(new RunCommand.LeaveWorker(link.epoch, link.session.orElseThrow(), fromRuns));
+    link.session = Optional.empty();
+    link.isAssigned = false;
+    send(WorkResponse.newBuilder().setRunClosed(RunClosed.newBuilder().setRunId(runId)).build());
+  }
+
+  /// Leases of a run that the worker named last.
+  private List<RunCommand.LeaseProgress> held(String runId) {
+    return lastBeat.map(beat -> beat.leases().getOrDefault(runId, List.of())).orElse(List.of());
   }
 
   private Behavior<Message> onRun(ToWorker message) {
@@ -335,25 +390,39 @@ final class WorkerStream {
       return;
     }
     Beat beat = lastBeat.get();
-    List<Map.Entry<String, Link>> present =
-        new ArrayList<>(
-            links.entrySet().stream()
-                .filter(entry -> entry.getValue().session.isPresent())
-                .toList());
-    for (int index = 0; index < present.size(); index++) {
-      String runId = present.get(index).getKey();
-      Link link = present.get(index).getValue();
-      int share =
-          beat.credits() / present.size() + (index < beat.credits() % present.size() ? 1 : 0);
+    List<String> present =
+        links.entrySet().stream()
+            .filter(entry -> entry.getValue().session.isPresent())
+            .map(Map.Entry::getKey)
+            .toList();
+    Map<String, Integer> share = new HashMap<>();
+    present.forEach(runId ->
+        share.put(runId, allotted.map(slotsByRun -> slotsByRun.getOrDefault(runId, 0)).orElse(1)));
+    Map<String, Integer> heldByRun = new HashMap<>();
+    beat.leases().forEach((runId, leases) -> heldByRun.put(runId, leases.size()));
+    Map<String, Integer> credits = FairShare.split(beat.credits(), heldByRun, share);
+    for (String runId : present) {
+      Link link = links.get(runId);
+      if (link == null) {
+        continue;
+      }
+      boolean takesBlocks = link.spec.map(WorkerStream::isLockstep).orElse(false);
       runs.get(runId)
           .tell(
               new RunCommand.Heartbeat(
                   link.epoch,
                   link.session.orElseThrow(),
-                  share,
-                  beat.leases().getOrDefault(runId, List.of()),
+                  // A block needs the whole worker, for as long as it takes.
+                  takesBlocks && share.getOrDefault(runId, 0) > 0
+                      ? beat.credits()
+                      : credits.getOrDefault(runId, 0),
+                  held(runId),
                   fromRuns));
     }
+  }
+
+  private static boolean isLockstep(RunSpec spec) {
+    return spec.getRollout().getSchedule() == Schedule.SCHEDULE_LOCKSTEP;
   }
 
   private static Lease lease(Effect.Grant grant) {

@@ -7,11 +7,15 @@ import io.gradus.coordinator.ledger.Incarnation;
 import io.gradus.coordinator.ledger.Payload;
 import io.gradus.coordinator.ledger.StoredRun;
 import io.gradus.coordinator.ledger.Takeover;
+import io.gradus.coordinator.pool.PoolCommand;
+import io.gradus.coordinator.pool.PoolEntity;
+import io.gradus.coordinator.pool.Pools;
 import io.gradus.core.group.GroupId;
 import io.gradus.core.group.LeaseId;
 import io.gradus.core.group.SessionId;
 import io.gradus.core.group.WorkerId;
 import io.gradus.core.ledger.LearnerRow;
+import io.gradus.core.ledger.RunState;
 import io.gradus.core.ledger.VersionRow;
 import io.gradus.core.ledger.Write;
 import io.gradus.core.policy.LearnerEpoch;
@@ -20,7 +24,10 @@ import io.gradus.core.run.Decider;
 import io.gradus.core.run.Decision;
 import io.gradus.core.run.Effect;
 import io.gradus.core.run.Input;
+import io.gradus.core.run.MonotonicTime;
 import io.gradus.core.run.RequestId;
+import io.gradus.core.run.RunView;
+import io.gradus.run.v1.Resources;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -92,6 +99,8 @@ final class ActiveRun {
 
   private final RunEntity entity;
   private final StoredRun run;
+  private final String pool;
+  private final double share;
   private final Incarnation incarnation;
   private final Decider decider;
   private final LearnerWindow learnerWindow = new LearnerWindow();
@@ -107,12 +116,19 @@ final class ActiveRun {
   private long lastRequest;
   private long lastSession;
   private long revision;
+  private Optional<MonotonicTime> claimed = Optional.empty();
   private int attempt;
   private boolean isStalled;
   private Optional<Next> end = Optional.empty();
 
-  ActiveRun(RunEntity entity, Takeover takeover, Decider decider, int attempt) {
+  /// The run that was taken over.
+  ///
+  /// @param resources of its spec: the pool that it draws on, and its share of it
+  ActiveRun(
+      RunEntity entity, Takeover takeover, Decider decider, Resources resources, int attempt) {
     this.entity = entity;
+    this.pool = Pools.nameOf(resources);
+    this.share = Pools.shareOf(resources);
     this.run = takeover.run();
     this.incarnation = takeover.incarnation();
     this.decider = decider;
@@ -157,6 +173,7 @@ final class ActiveRun {
         if (outbox.size() < entity.surroundings().config().commitsInFlight()) {
           decide(List.of(new Input.Tick()));
         }
+        claimSlots();
       }
       case RunEntity.Committed(var epoch, var ticket, var commitSeq) -> {
         if (epoch == incarnation.epoch()) {
@@ -219,6 +236,14 @@ final class ActiveRun {
                                   TreeMap::new)))));
         }
       }
+      case RunCommand.LeaveWorker(var epoch, var session, var stream) -> {
+        Session there = sessions.get(session);
+        if (epoch == incarnation.epoch() && there != null && there.stream().equals(stream)) {
+          entity.context().unwatch(stream);
+          sessions.remove(session);
+          decide(List.of(new Input.WorkerLeft(session)));
+        }
+      }
       case RunCommand.CheckSession(var epoch, var session, var stream) -> {
         var _ = isKnown(epoch, session, stream);
       }
@@ -277,6 +302,27 @@ final class ActiveRun {
                     entity.runId(), seq, run.submitted(), view, learnerWindow.summary())));
       }
     }
+  }
+
+  /// Tells the run's pool every second how many groups it would have sampled at once; a pool that
+  /// hears nothing for a while gives the slots to others.
+  private void claimSlots() {
+    MonotonicTime now = entity.now();
+    if (claimed.isPresent() && now.since(claimed.get()).compareTo(PoolEntity.REPEATED_EVERY) < 0) {
+      return;
+    }
+    claimed = Optional.of(now);
+    RunView view = decider.view(now);
+    boolean isRunning = view.run().state() == RunState.RUNNING;
+    entity
+        .surroundings()
+        .pools()
+        .accept(
+            pool,
+            isRunning
+                ? new PoolCommand.ClaimSlots(
+                    entity.runId(), share, Math.max(1, view.running() + view.capacity()))
+                : new PoolCommand.WithdrawClaim(entity.runId()));
   }
 
   private void joinWorker(WorkerId worker, int slots, ActorRef<ToWorker> stream) {
@@ -519,6 +565,7 @@ final class ActiveRun {
       }
       case Effect.DeleteCheckpoints(var versions) -> deleteCheckpoints(versions);
       case Effect.EndRun(var state, var reason) -> {
+        entity.surroundings().pools().accept(pool, new PoolCommand.WithdrawClaim(entity.runId()));
         log.atInfo()
             .addKeyValue("run", entity.runId())
             .addKeyValue("state", state)

@@ -27,6 +27,10 @@ public interface RunCommand {
   /// A worker's stream opened. Answered with [ToWorker.Admitted]; repeated until it is.
   record JoinWorker(WorkerId worker, int slots, ActorRef<ToWorker> stream) implements FromEdge {}
 
+  /// A worker samples for the run no more, and holds none of its leases.
+  record LeaveWorker(long epoch, SessionId session, ActorRef<ToWorker> stream)
+      implements FromEdge {}
+
   /// A worker lives; `epoch` names the incarnation that allotted the session.
   record Heartbeat(
       long epoch,

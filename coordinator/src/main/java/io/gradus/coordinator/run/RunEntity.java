@@ -245,7 +245,14 @@ public final class RunEntity {
               .log("run taken over");
           timers.startTimerWithFixedDelay(
               Tick.class, new Tick(), Duration.ZERO, surroundings.config().tick());
-          yield stash.unstashAll(active(new ActiveRun(this, takeover, decider, attempt)));
+          yield stash.unstashAll(
+              active(
+                  new ActiveRun(
+                      this,
+                      takeover,
+                      decider,
+                      surroundings.resources().apply(takeover.run().spec()),
+                      attempt)));
         }
       };
     } catch (RuntimeException failure) {

@@ -1,9 +1,12 @@
 package io.gradus.coordinator.run;
 
 import io.gradus.coordinator.ledger.Ledger;
+import io.gradus.coordinator.pool.PoolCommand;
 import io.gradus.core.run.Decider;
 import io.gradus.core.run.RunPlan;
+import io.gradus.run.v1.Resources;
 import java.util.concurrent.Executor;
+import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
@@ -11,16 +14,20 @@ import java.util.function.LongSupplier;
 /// What the entities of a node share.
 ///
 /// @param plans what a serialized effective spec asks of the decider
+/// @param resources what a serialized effective spec asks of its pool
 /// @param nanoTime monotonic time
 /// @param blocking runs what may block, bounded
+/// @param pools tells the pool of a name what a run wants of it
 /// @param onFenced hears of a run that another node has taken over: this node must not go on
 public record RunSurroundings(
     Ledger ledger,
     Decider.Factory deciders,
     Function<byte[], RunPlan> plans,
+    Function<byte[], Resources> resources,
     CheckpointStore checkpoints,
     PayloadStaging staging,
     LongSupplier nanoTime,
     Executor blocking,
     RunConfig config,
+    BiConsumer<String, PoolCommand.FromNode> pools,
     Consumer<String> onFenced) {}

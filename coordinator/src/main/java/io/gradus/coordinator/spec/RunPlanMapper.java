@@ -5,6 +5,7 @@ import io.gradus.core.run.RunPlan;
 import io.gradus.core.task.TaskFamily;
 import io.gradus.core.task.WithHints;
 import io.gradus.run.v1.Arms;
+import io.gradus.run.v1.Resources;
 import io.gradus.run.v1.RoundStart;
 import io.gradus.run.v1.RunSpec;
 import io.gradus.run.v1.Schedule;
@@ -20,8 +21,17 @@ public final class RunPlanMapper {
 
   /// The plan of a serialized effective spec.
   public static RunPlan planOf(byte[] spec) {
+    return planOf(parsed(spec));
+  }
+
+  /// What a serialized effective spec asks of its pool.
+  public static Resources resourcesOf(byte[] spec) {
+    return parsed(spec).getResources();
+  }
+
+  private static RunSpec parsed(byte[] spec) {
     try {
-      return planOf(RunSpec.parseFrom(spec));
+      return RunSpec.parseFrom(spec);
     } catch (InvalidProtocolBufferException damaged) {
       throw new IllegalArgumentException("the ledger's spec of the run is no RunSpec", damaged);
     }

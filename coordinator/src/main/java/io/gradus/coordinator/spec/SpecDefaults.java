@@ -399,6 +399,12 @@ public final class SpecDefaults {
     if (!resources.hasWorkerSlots()) {
       filled.setWorkerSlots(256);
     }
+    if (resources.getPool().isEmpty()) {
+      filled.setPool("default");
+    }
+    if (!resources.hasShare()) {
+      filled.setShare(1);
+    }
     return filled.build();
   }
 

@@ -9,6 +9,9 @@ import akka.serialization.Serialization;
 import akka.serialization.SerializationExtension;
 import akka.serialization.Serializers;
 import com.typesafe.config.ConfigFactory;
+import io.gradus.coordinator.cluster.NodeWatch;
+import io.gradus.coordinator.pool.PoolAnswer;
+import io.gradus.coordinator.pool.PoolCommand;
 import io.gradus.core.batch.BatchDigest;
 import io.gradus.core.batch.BatchNumber;
 import io.gradus.core.batch.BatchState;
@@ -63,6 +66,8 @@ class OnTheWireTest {
   private static final ActorRef<ToWorker> WORKER = KIT.createTestProbe(ToWorker.class).getRef();
   private static final ActorRef<ToLearner> LEARNER = KIT.createTestProbe(ToLearner.class).getRef();
 
+  private static final ActorRef<PoolAnswer> POOLED = KIT.createTestProbe(PoolAnswer.class).getRef();
+
   private static final LearnerEpoch EPOCH = new LearnerEpoch(3);
   private static final PayloadDigest PAYLOAD = new PayloadDigest("ab".repeat(32));
   private static final BatchDigest BATCH = new BatchDigest("cd".repeat(32));
@@ -73,7 +78,7 @@ class OnTheWireTest {
   }
 
   static Stream<OnTheWire> messages() {
-    return Stream.of(commands(), answers(), toWorkers(), toLearners()).flatMap(s -> s);
+    return Stream.of(commands(), answers(), toWorkers(), toLearners(), pools()).flatMap(s -> s);
   }
 
   private static Stream<OnTheWire> commands() {
@@ -88,6 +93,7 @@ class OnTheWireTest {
             WORKER),
         new RunCommand.Heartbeat(2, new SessionId(4), 0, List.of(), WORKER),
         new RunCommand.CheckSession(2, new SessionId(4), WORKER),
+        new RunCommand.LeaveWorker(2, new SessionId(4), WORKER),
         new RunCommand.LoadVersion(2, new SessionId(4), new PolicyVersion(9)),
         new RunCommand.FailGroup(2, new SessionId(4), new GroupId(5), new LeaseId(6)),
         new RunCommand.SubmitGroups(
@@ -179,6 +185,15 @@ class OnTheWireTest {
         new ToWorker.VersionAnnounced("run-1", 2, manifest()),
         new ToWorker.RunEnded("run-1", Long.MAX_VALUE),
         new ToWorker.Superseded("run-1", 2));
+  }
+
+  private static Stream<OnTheWire> pools() {
+    return Stream.of(
+        new PoolCommand.OfferWorker(new WorkerId("worker-1"), 256, POOLED),
+        new PoolCommand.ClaimSlots("run-1", 2.5, 700),
+        new PoolCommand.WithdrawClaim("run-1"),
+        new PoolAnswer.Allotted(Map.of("run-1", 192, "run-2", 64)),
+        new NodeWatch.PeerWrote("akka://gradus@127.0.0.1:7421"));
   }
 
   private static Stream<OnTheWire> toLearners() {
@@ -302,8 +317,16 @@ class OnTheWireTest {
 
     assertThat(sent)
         .containsExactlyInAnyOrderElementsOf(
-            Stream.of(RunCommand.FromEdge.class, RunAnswer.class, ToWorker.class, ToLearner.class)
+            Stream.of(
+                    RunCommand.FromEdge.class,
+                    RunAnswer.class,
+                    ToWorker.class,
+                    ToLearner.class,
+                    PoolCommand.FromNode.class,
+                    PoolAnswer.class,
+                    NodeWatch.Message.class)
                 .flatMap(type -> Stream.of(type.getPermittedSubclasses()))
+                .filter(OnTheWire.class::isAssignableFrom)
                 .filter(type -> !type.equals(RunAnswer.GroupOutcome.class))
                 .collect(toSet()));
   }

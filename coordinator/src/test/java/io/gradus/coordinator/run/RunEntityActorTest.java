@@ -13,6 +13,7 @@ import io.gradus.coordinator.ledger.FaultyConnections.Fault;
 import io.gradus.coordinator.ledger.Ledger;
 import io.gradus.coordinator.ledger.LedgerConfig;
 import io.gradus.coordinator.ledger.Payload;
+import io.gradus.coordinator.pool.PoolCommand;
 import io.gradus.coordinator.run.RunAnswer.GroupOutcome.Kind;
 import io.gradus.coordinator.run.RunCommand.Place;
 import io.gradus.coordinator.run.RunCommand.SubmittedGroup;
@@ -40,6 +41,7 @@ import io.gradus.core.run.Input;
 import io.gradus.core.run.MonotonicTime;
 import io.gradus.core.run.RunPlan;
 import io.gradus.core.run.RunView;
+import io.gradus.run.v1.Resources;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -74,6 +76,7 @@ class RunEntityActorTest {
   private final ExecutorService blocking = Executors.newVirtualThreadPerTaskExecutor();
   private final PayloadStaging staging = new PayloadStaging(1 << 20);
   private final List<String> fenced = new CopyOnWriteArrayList<>();
+  private final List<PoolCommand> pooled = new CopyOnWriteArrayList<>();
   private final List<Input> inputs = new CopyOnWriteArrayList<>();
   private final TestProbe<RunAnswer> asker = KIT.createTestProbe(RunAnswer.class);
   private final TestProbe<ToWorker> worker = KIT.createTestProbe(ToWorker.class);
@@ -177,11 +180,13 @@ class RunEntityActorTest {
                 ledger,
                 (plan, image, _) -> new Watched(new TinyDecider(plan, image)),
                 _ -> PLAN,
+                _ -> Resources.getDefaultInstance(),
                 new NoCheckpoints(),
                 staging,
                 System::nanoTime,
                 blocking,
                 config,
+                (_, command) -> pooled.add(command),
                 fenced::add),
             onLeaving));
   }

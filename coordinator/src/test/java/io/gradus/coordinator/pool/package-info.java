@@ -1,0 +1,4 @@
+@NullMarked
+package io.gradus.coordinator.pool;
+
+import org.jspecify.annotations.NullMarked;
