@@ -5,8 +5,8 @@ import java.util.OptionalLong;
 /// Shares a number of bytes a second among all who ask, in the order in which they ask.
 ///
 /// Instead of a bucket of tokens that a timer fills, it keeps the moment at which everything
-/// granted so far will have been sent; who asks is told to begin then. What was not used is lost, so
-/// there are no bursts.
+/// granted so far will have been sent; who asks is told to begin then. What was not used is lost,
+/// so there are no bursts.
 final class Bandwidth {
 
   private static final long NANOS = 1_000_000_000;
@@ -27,7 +27,7 @@ final class Bandwidth {
   int turn(int most) {
     return bytesPerSecond.isEmpty()
         ? most
-        : (int) Math.clamp(bytesPerSecond.getAsLong() / 20, 1 << 10, most);
+        : Math.clamp(bytesPerSecond.getAsLong() / 20, 1 << 10, most);
   }
 
   /// Grants `bytes`, to be sent after so many nanoseconds.

@@ -19,7 +19,9 @@ sealed interface ByteRange {
 
   Pattern ONE = Pattern.compile("bytes=(\\d{0,18})-(\\d{0,18})");
 
-  /// @param header absent where there is none
+  /// What `header` asks of a file.
+  ///
+  /// @param header null where there is none
   /// @param size of the file
   static ByteRange of(@Nullable String header, long size) {
     if (header == null) {

@@ -96,8 +96,7 @@ final class Catalog {
     }
     if (Files.size(path) != digest.bytes()) {
       throw new DamagedCheckpointException(
-          path,
-          "has %d bytes but %d were published".formatted(Files.size(path), digest.bytes()));
+          path, "has %d bytes but %d were published".formatted(Files.size(path), digest.bytes()));
     }
     return new Published(path, digest);
   }
@@ -119,15 +118,13 @@ final class Catalog {
     lock.lock();
     try {
       manifests.put(directory, read);
-      dropEldest(manifests, manifests.size() > MANIFESTS_KEPT);
+      if (manifests.size() > MANIFESTS_KEPT) {
+        manifests.pollFirstEntry();
+      }
       return read;
     } finally {
       lock.unlock();
     }
-  }
-
-  private static <K, V> Optional<V> dropEldest(LinkedHashMap<K, V> map, boolean isFull) {
-    return isFull ? Optional.ofNullable(map.pollFirstEntry()).map(Map.Entry::getValue) : Optional.empty();
   }
 
   private void forget(Path directory) {
@@ -169,7 +166,7 @@ final class Catalog {
         chunksKept += read.count();
       }
       while (chunksKept > CHUNKS_KEPT && digests.size() > 1) {
-        chunksKept -= dropEldest(digests, true).map(ChunkDigests::count).orElse(0);
+        chunksKept -= digests.pollFirstEntry().getValue().count();
       }
       return read;
     } finally {

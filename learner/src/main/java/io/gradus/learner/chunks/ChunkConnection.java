@@ -64,7 +64,7 @@ import org.slf4j.LoggerFactory;
 final class ChunkConnection extends SimpleChannelInboundHandler<HttpObject> {
 
   /// The server closes: end after the answer at hand.
-  static final Object DRAIN = new Object();
+  record Drain() {}
 
   private static final Logger log = LoggerFactory.getLogger(ChunkConnection.class);
 
@@ -98,7 +98,7 @@ final class ChunkConnection extends SimpleChannelInboundHandler<HttpObject> {
   private void awaitRequest(ChannelHandlerContext context) {
     isBusy = false;
     if (shared.isDraining) {
-      context.close();
+      end(context);
       return;
     }
     limit(context, shared.config.idleTimeout(), "no request came in time");
@@ -117,10 +117,14 @@ final class ChunkConnection extends SimpleChannelInboundHandler<HttpObject> {
                       .addKeyValue("peer", context.channel().remoteAddress())
                       .addKeyValue("limit", limit)
                       .log(why);
-                  context.close();
+                  end(context);
                 },
                 limit.toNanos(),
                 NANOSECONDS);
+  }
+
+  private static void end(ChannelHandlerContext context) {
+    var _ = context.close();
   }
 
   private void stopTimer() {
@@ -133,8 +137,8 @@ final class ChunkConnection extends SimpleChannelInboundHandler<HttpObject> {
 
   @Override
   public void userEventTriggered(ChannelHandlerContext context, Object event) {
-    if (event == DRAIN && !isBusy) {
-      context.close();
+    if (event instanceof Drain && !isBusy) {
+      end(context);
     }
   }
 
@@ -158,6 +162,14 @@ final class ChunkConnection extends SimpleChannelInboundHandler<HttpObject> {
       request = null;
       answer(context, whole);
     } else {
+      context.read();
+    }
+  }
+
+  @Override
+  public void channelReadComplete(ChannelHandlerContext context) {
+    if (!isBusy) {
+      // What has come is not a whole request yet.
       context.read();
     }
   }
@@ -192,7 +204,7 @@ final class ChunkConnection extends SimpleChannelInboundHandler<HttpObject> {
       lookUp(
           context,
           shared.lookup,
-          () -> shared.catalog.find(target.get()),
+          () -> opened(shared.catalog.find(target.get())),
           found -> sendFile(context, asked, found, isHead),
           isHead);
     }
@@ -253,11 +265,20 @@ final class ChunkConnection extends SimpleChannelInboundHandler<HttpObject> {
     finishWith(context, response);
   }
 
+  private record Opened(Published published, FileChannel channel) {}
+
+  private static Opened opened(Published published) throws IOException {
+    return new Opened(published, FileChannel.open(published.path(), StandardOpenOption.READ));
+  }
+
   private void sendFile(
-      ChannelHandlerContext context, HttpRequest asked, Published found, boolean isHead) {
+      ChannelHandlerContext context, HttpRequest asked, Opened opened, boolean isHead) {
+    file = opened.channel();
     if (!context.channel().isActive()) {
+      closeFile();
       return;
     }
+    Published found = opened.published();
     long size = found.digest().bytes();
     String tag = quoted(found.digest().sha256());
     String condition = asked.headers().get(IF_RANGE);
@@ -267,12 +288,13 @@ final class ChunkConnection extends SimpleChannelInboundHandler<HttpObject> {
       case ByteRange.Unsatisfiable() -> {
         var response =
             new DefaultFullHttpResponse(
-                HTTP_1_1, HttpResponseStatus.REQUESTED_RANGE_NOT_SATISFIABLE, Unpooled.EMPTY_BUFFER);
+                HTTP_1_1,
+                HttpResponseStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+                Unpooled.EMPTY_BUFFER);
         response.headers().set(CONTENT_LENGTH, 0).set(CONTENT_RANGE, "bytes */" + size);
         finishWith(context, response);
       }
-      case ByteRange.Whole() ->
-          send(context, found, tag, HttpResponseStatus.OK, 0, size, isHead);
+      case ByteRange.Whole() -> send(context, found, tag, HttpResponseStatus.OK, 0, size, isHead);
       case ByteRange.Part(long from, long length) ->
           send(context, found, tag, HttpResponseStatus.PARTIAL_CONTENT, from, length, isHead);
     }
@@ -302,25 +324,13 @@ final class ChunkConnection extends SimpleChannelInboundHandler<HttpObject> {
       head.headers().set(CONNECTION, "close");
     }
     shared.requests.incrementAndGet();
-    if (isHead || length == 0) {
-      var _ = context.write(head);
-      finishWith(context, LastHttpContent.EMPTY_LAST_CONTENT);
-      return;
-    }
-    try {
-      file = FileChannel.open(found.path(), StandardOpenOption.READ);
-    } catch (IOException e) {
-      refuse(context, HttpResponseStatus.NOT_FOUND, "the file is gone");
-      return;
-    }
     var _ = context.write(head);
-    sendFrom(context, from, from + length);
+    sendFrom(context, from, isHead ? from : from + length);
   }
 
   /// Sends the next slice when its turn has come.
   private void sendFrom(ChannelHandlerContext context, long position, long end) {
     if (position == end) {
-      closeFile();
       finishWith(context, LastHttpContent.EMPTY_LAST_CONTENT);
       return;
     }
@@ -356,7 +366,7 @@ final class ChunkConnection extends SimpleChannelInboundHandler<HttpObject> {
                 .addKeyValue("peer", context.channel().remoteAddress())
                 .setCause(done.cause())
                 .log("a file could not be sent");
-            context.close();
+            end(context);
           }
         });
   }
@@ -407,6 +417,7 @@ final class ChunkConnection extends SimpleChannelInboundHandler<HttpObject> {
   }
 
   private void finishWith(ChannelHandlerContext context, HttpObject last) {
+    closeFile();
     if (isLast && last instanceof HttpResponse response) {
       response.headers().set(CONNECTION, "close");
     }
@@ -419,7 +430,7 @@ final class ChunkConnection extends SimpleChannelInboundHandler<HttpObject> {
               if (done.isSuccess()) {
                 awaitRequest(context);
               } else {
-                context.close();
+                end(context);
               }
             });
   }
@@ -452,6 +463,6 @@ final class ChunkConnection extends SimpleChannelInboundHandler<HttpObject> {
         .addKeyValue("peer", context.channel().remoteAddress())
         .setCause(cause)
         .log("a connection broke");
-    context.close();
+    end(context);
   }
 }

@@ -194,7 +194,7 @@ public final class ChunkServer implements AutoCloseable {
   public void close() {
     shared.isDraining = true;
     var _ = listener.close().awaitUninterruptibly(1, TimeUnit.SECONDS);
-    open.forEach(channel -> channel.pipeline().fireUserEventTriggered(ChunkConnection.DRAIN));
+    open.forEach(channel -> channel.pipeline().fireUserEventTriggered(new ChunkConnection.Drain()));
     boolean isDrained =
         open.newCloseFuture()
             .awaitUninterruptibly(shared.config.drainTimeout().toNanos(), TimeUnit.NANOSECONDS);
@@ -211,6 +211,7 @@ public final class ChunkServer implements AutoCloseable {
   private void stopThreads() {
     shared.lookup.shutdownNow();
     shared.digesting.shutdownNow();
-    var _ = events.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly(2, TimeUnit.SECONDS);
+    var _ =
+        events.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly(2, TimeUnit.SECONDS);
   }
 }

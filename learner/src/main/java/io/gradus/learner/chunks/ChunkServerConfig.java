@@ -86,8 +86,7 @@ public record ChunkServerConfig(
     if (chunkBytes < ChunkDigests.MIN_CHUNK_BYTES || chunkBytes > ChunkDigests.MAX_CHUNK_BYTES) {
       throw new IllegalArgumentException(
           "chunk_server.chunk_bytes is %d but must be %d to %d"
-              .formatted(
-                  chunkBytes, ChunkDigests.MIN_CHUNK_BYTES, ChunkDigests.MAX_CHUNK_BYTES));
+              .formatted(chunkBytes, ChunkDigests.MIN_CHUNK_BYTES, ChunkDigests.MAX_CHUNK_BYTES));
     }
   }
 

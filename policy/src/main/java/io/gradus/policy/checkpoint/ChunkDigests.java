@@ -15,8 +15,8 @@ import java.util.HexFormat;
 /// SHA-256 of each chunk of a file and of the whole: what a reader must know of a part before it
 /// has the rest. Every chunk has the same size but the last, which may be shorter.
 ///
-/// As JSON it is what `GET …/<file>/chunks` of a learner's chunk server answers:
-/// `{"bytes": 20, "sha256": "…", "chunk_bytes": 8, "chunks": ["…", "…", "…"]}`.
+/// As JSON it is what `GET …/<file>/chunks` of a learner's chunk server answers: `{"bytes": 20,
+/// "sha256": "…", "chunk_bytes": 8, "chunks": ["…", "…", "…"]}`.
 public final class ChunkDigests {
 
   /// Large enough that requests cost nothing, small enough that one is soon read again.
@@ -92,8 +92,7 @@ public final class ChunkDigests {
         System.arraycopy(chunk.digest(), 0, digests, index * DIGEST_BYTES, DIGEST_BYTES);
       }
     }
-    return new ChunkDigests(
-        size, HexFormat.of().formatHex(whole.digest()), chunkBytes, digests);
+    return new ChunkDigests(size, HexFormat.of().formatHex(whole.digest()), chunkBytes, digests);
   }
 
   /// Size of the file.
