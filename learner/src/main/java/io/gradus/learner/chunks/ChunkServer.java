@@ -169,13 +169,16 @@ public final class ChunkServer implements AutoCloseable {
         .addLast(new ChunkConnection(shared, connections > most));
   }
 
+  /// Where a run's checkpoints are: a file is at `<this>/<checkpoint>/<file>`.
+  public String uriOf(String run) {
+    return "%s/v1/runs/%s/checkpoints".formatted(base, run);
+  }
+
   /// Makes the checkpoints of a run readable.
   ///
   /// @param store the directory that they are in
-  /// @return URI under which a file is at `<this>/<checkpoint>/<file>`
-  public String serve(String run, Path store) {
+  public void serve(String run, Path store) {
     shared.catalog.serve(run, store);
-    return "%s/v1/runs/%s/checkpoints".formatted(base, run);
   }
 
   /// What it has done and holds.

@@ -98,11 +98,9 @@ class ChunkServerTest {
   }
 
   private String uriOfBlob(ChunkServer server) {
-    return server.serve(RUN, store)
-        + "/"
-        + PublishedCheckpoint.NAME
-        + "/"
-        + PublishedCheckpoint.BLOB;
+    server.serve(RUN, store);
+    return "%s/%s/%s"
+        .formatted(server.uriOf(RUN), PublishedCheckpoint.NAME, PublishedCheckpoint.BLOB);
   }
 
   private HttpResponse<byte[]> get(String uri, String... headers)
@@ -123,7 +121,7 @@ class ChunkServerTest {
   }
 
   private static Socket connect(ChunkServer server) throws IOException {
-    URI uri = URI.create(server.serve("other", Path.of("/nowhere")));
+    URI uri = URI.create(server.uriOf(RUN));
     var socket = new Socket(uri.getHost(), uri.getPort());
     socket.setSoTimeout(20_000);
     return socket;
@@ -487,7 +485,7 @@ class ChunkServerTest {
   @Test
   void saysWhereItCannotListen() throws Exception {
     ChunkServer server = start();
-    int taken = URI.create(server.serve(RUN, store)).getPort();
+    int taken = URI.create(server.uriOf(RUN)).getPort();
 
     assertThatThrownBy(() -> new ChunkServer(ChunkServerConfig.onLoopback(taken), System::nanoTime))
         .isInstanceOf(IOException.class)
