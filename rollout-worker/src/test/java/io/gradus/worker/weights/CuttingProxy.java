@@ -59,16 +59,25 @@ final class CuttingProxy implements AutoCloseable {
   private void accept() {
     try {
       while (true) {
-        Socket client = listener.accept();
-        Socket server = new Socket(target.getHost(), target.getPort());
-        open.add(client);
-        open.add(server);
-        Thread.ofVirtual().start(() -> pump(client, server, false));
-        Thread.ofVirtual().start(() -> pump(server, client, true));
+        connect(listener.accept());
       }
     } catch (IOException closed) {
       // The test is over.
     }
+  }
+
+  private void connect(Socket client) throws IOException {
+    Socket server;
+    try {
+      server = new Socket(target.getHost(), target.getPort());
+    } catch (IOException away) {
+      client.close();
+      return;
+    }
+    open.add(client);
+    open.add(server);
+    Thread.ofVirtual().start(() -> pump(client, server, false));
+    Thread.ofVirtual().start(() -> pump(server, client, true));
   }
 
   private void pump(Socket from, Socket to, boolean isAnswer) {

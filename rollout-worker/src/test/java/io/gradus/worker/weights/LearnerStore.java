@@ -27,23 +27,23 @@ import java.util.SplittableRandom;
 /// A learner's checkpoint store, as a worker on another host knows it: manifests whose URIs lead
 /// nowhere. Each checkpoint has a file of random bytes beside its weights, and an optimizer's
 /// state.
-final class LearnerStore {
+public final class LearnerStore {
 
-  static final String RUN = "run-1";
+  public static final String RUN = "run-1";
   static final String BLOB = "blob.bin";
-  static final int CHUNK = 1 << 16;
+  public static final int CHUNK = 1 << 16;
 
   private final Path directory;
 
-  LearnerStore(Path directory) {
+  public LearnerStore(Path directory) {
     this.directory = directory;
   }
 
-  Path path() {
+  public Path path() {
     return directory;
   }
 
-  Manifest publish(long version, int blobBytes) throws IOException {
+  public Manifest publish(long version, int blobBytes) throws IOException {
     var config =
         new ModelConfig(
             16,
@@ -59,9 +59,8 @@ final class LearnerStore {
             64,
             PositionIds.DIGIT_COUPLED,
             CharacterVocabulary.ARITHMETIC);
-    CheckpointManifest written;
     try (Decoder decoder = Decoder.initialize(config, new Initialization(0.5, true), version)) {
-      written =
+      var _ =
           CheckpointDirectory.write(
               directory.resolve(nameOf(version)),
               decoder,
@@ -72,6 +71,12 @@ final class LearnerStore {
                   CheckpointDirectory.OPTIMIZER,
                   file -> write(file, -version, 100)));
     }
+    return manifest(version);
+  }
+
+  /// The manifest of a version that was published.
+  Manifest manifest(long version) throws IOException {
+    CheckpointManifest written = CheckpointManifest.read(directory.resolve(nameOf(version)));
     return new Manifest(
         new PolicyVersion(version),
         1,
@@ -97,7 +102,7 @@ final class LearnerStore {
     }
   }
 
-  static String nameOf(long version) {
+  public static String nameOf(long version) {
     return "v%08d-s00000001-e1".formatted(version);
   }
 
@@ -116,7 +121,7 @@ final class LearnerStore {
   }
 
   /// A server with small chunks on a free port, or on one that was free a moment ago.
-  static ChunkServerConfig server(int port, OptionalLong bytesPerSecond) {
+  public static ChunkServerConfig server(int port, OptionalLong bytesPerSecond) {
     return new ChunkServerConfig(
         "127.0.0.1",
         port,
