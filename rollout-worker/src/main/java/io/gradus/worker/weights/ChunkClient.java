@@ -106,21 +106,17 @@ final class ChunkClient implements AutoCloseable {
     return digests;
   }
 
-  /// Writes a part of a file where it belongs and returns its digest; what `whole` is told of is
-  /// not known to be right.
-  ///
-  /// @param whole digest of everything before the part, which is told of the part too
+  /// Writes a part of a file where it belongs, right or wrong, and returns its digest.
   byte[] chunk(
       String source,
       CheckpointFile file,
       long offset,
       int length,
       FileChannel target,
-      MessageDigest whole,
       BooleanSupplier isWanted)
       throws FetchException, AbandonedException, InterruptedException {
     String uri = source + "/" + file.name();
-    var body = new PartSubscriber(target, offset, length, whole);
+    var body = new PartSubscriber(target, offset, length);
     try {
       HttpResponse<Part> response =
           send(
@@ -226,7 +222,6 @@ final class ChunkClient implements AutoCloseable {
     private final FileChannel target;
     private final long offset;
     private final int length;
-    private final MessageDigest whole;
     private final MessageDigest digest = Downloads.sha256();
 
     /// Guarded by this object's monitor, as the next two are.
@@ -235,11 +230,10 @@ final class ChunkClient implements AutoCloseable {
     private boolean isEnded;
     private @Nullable Subscription subscription;
 
-    private PartSubscriber(FileChannel target, long offset, int length, MessageDigest whole) {
+    private PartSubscriber(FileChannel target, long offset, int length) {
       this.target = target;
       this.offset = offset;
       this.length = length;
-      this.whole = whole;
     }
 
     synchronized void end() {
@@ -270,7 +264,6 @@ final class ChunkClient implements AutoCloseable {
             throw new IOException("more bytes came than were asked for");
           }
           digest.update(buffer.duplicate());
-          whole.update(buffer.duplicate());
           while (buffer.hasRemaining()) {
             received += target.write(buffer, offset + received);
           }

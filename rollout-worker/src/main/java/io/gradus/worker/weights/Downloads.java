@@ -27,12 +27,14 @@ import java.util.function.BooleanSupplier;
  * verified could be wrong about the disk; the bytes cannot. Reading them costs a second for each GB
  * or so, once, against fetching them again.
  *
- * Within a process the position and the running digest of the file are kept from attempt to attempt,
- * so that a source that fails in the middle costs the chunk at hand and nothing else.
+ * Within a process the position is kept from attempt to attempt, so that a source that fails in the
+ * middle costs the chunk at hand and nothing else.
  *
- * Chunks are digested twice as they come: for themselves, against what the source says of them, so
- * that a flipped bit costs a chunk; and for the file, against what the ledger says of it, so that it
- * is enough to trust the ledger.
+ * Chunks are compared with what the source says of them, so that a flipped bit costs a chunk. What
+ * the ledger says of the whole file is not looked at here: an engine does that whenever it loads,
+ * and a second digest would double the processor time that a download takes. A source that lies
+ * about its chunks so costs a download and nothing else; the engine refuses the file, and it is
+ * fetched anew.
  */
 
 /// Fetches the files of one checkpoint after another into the cache. Used by one thread.
@@ -56,9 +58,6 @@ final class Downloads {
   private static final class Position {
     private final ChunkDigests digests;
     private int chunks;
-
-    /// Of those chunks.
-    private MessageDigest whole = sha256();
 
     private Position(ChunkDigests digests) {
       this.digests = digests;
@@ -166,16 +165,9 @@ final class Downloads {
       ChunkDigests digests = position.digests;
       while (position.chunks < digests.count()) {
         int chunk = position.chunks;
-        MessageDigest whole = copyOf(position.whole);
         byte[] digest =
             client.chunk(
-                source,
-                file,
-                digests.offset(chunk),
-                digests.length(chunk),
-                channel,
-                whole,
-                isWanted);
+                source, file, digests.offset(chunk), digests.length(chunk), channel, isWanted);
         if (!digests.matches(chunk, digest)) {
           counters.chunksRefused.incrementAndGet();
           throw new FetchException(
@@ -187,22 +179,12 @@ final class Downloads {
                       file.name(),
                       HexFormat.of().formatHex(digest)));
         }
-        position.whole = whole;
         position.chunks++;
         counters.bytes.addAndGet(digests.length(chunk));
         here.at(digests.offset(chunk) + digests.length(chunk));
       }
       if (channel.size() > file.bytes()) {
         channel.truncate(file.bytes());
-      }
-      String whole = HexFormat.of().formatHex(copyOf(position.whole).digest());
-      if (!whole.equals(file.sha256())) {
-        download.position = Optional.empty();
-        channel.truncate(0);
-        throw new FetchException(
-            ("%s/%s has SHA-256 %s but %s was announced, though each chunk is what the source says"
-                    + " of it")
-                .formatted(source, file.name(), whole, file.sha256()));
       }
     }
   }
@@ -222,7 +204,6 @@ final class Downloads {
       if (channel.size() < end) {
         return;
       }
-      MessageDigest whole = copyOf(position.whole);
       MessageDigest digest = sha256();
       long at = digests.offset(chunk);
       while (at < end) {
@@ -232,22 +213,12 @@ final class Downloads {
           return;
         }
         digest.update(buffer.array(), 0, read);
-        whole.update(buffer.array(), 0, read);
         at += read;
       }
       if (!digests.matches(chunk, digest.digest())) {
         return;
       }
-      position.whole = whole;
       position.chunks++;
-    }
-  }
-
-  private static MessageDigest copyOf(MessageDigest digest) {
-    try {
-      return (MessageDigest) digest.clone();
-    } catch (CloneNotSupportedException e) {
-      throw new IllegalStateException("the JDK's SHA-256 can be copied, this one cannot", e);
     }
   }
 

@@ -25,7 +25,7 @@ import java.util.stream.Stream;
 ///
 /// | name | is |
 /// |---|---|
-/// | `<run>-v<version>-<digest>` | a checkpoint whose every byte was right |
+/// | `<run>-v<version>-<digest>` | a checkpoint whose every chunk was right |
 /// | `<run>-v<version>-<digest>.partial` | one that is on its way; as much of each file as was right, and at most one chunk that was not looked at yet |
 /// | `.lock` | held by the process that uses the directory |
 ///

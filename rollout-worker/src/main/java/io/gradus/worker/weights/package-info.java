@@ -3,8 +3,8 @@
 /// otherwise.
 ///
 /// What comes over the network counts only once its digest is the right one: each chunk's as it
-/// arrives, then the whole file's, which is the one that the ledger names. Where a download stops,
-/// it goes on later; what is loaded is never deleted.
+/// arrives, and the whole file's, which is the one that the ledger names, when the engine loads it.
+/// Where a download stops, it goes on later; what is loaded is never deleted.
 @NullMarked
 package io.gradus.worker.weights;
 
