@@ -1,10 +1,15 @@
 package io.gradus.learner;
 
+import io.gradus.learner.chunks.ChunkServer;
+import io.gradus.learner.chunks.ChunkServerConfig;
 import io.gradus.learner.link.Calls;
 import io.gradus.learner.link.Inbox;
 import io.gradus.learner.publication.CheckpointWriter;
 import io.gradus.policy.nativememory.TorchThread;
 import io.grpc.Channel;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -42,6 +47,7 @@ public final class Learner implements AutoCloseable {
   private final LearnerMeters meters = new LearnerMeters();
   private final Inbox inbox = new Inbox();
   private final Calls calls;
+  private final Optional<ChunkServer> chunkServer;
   private final TorchThread thread;
   private final CompletableFuture<Ending> ending;
 
@@ -57,8 +63,17 @@ public final class Learner implements AutoCloseable {
       LongSupplier nanoTime) {
     this.config = config;
     calls = new Calls(channel, config, nanoTime);
+    chunkServer = config.chunkServer().map(server -> started(server, nanoTime));
     thread = new TorchThread("gradus-learner-" + config.learnerId(), 1);
     ending = thread.submit(() -> learn(channel, rolloutsSampling, nanoTime));
+  }
+
+  private static ChunkServer started(ChunkServerConfig server, LongSupplier nanoTime) {
+    try {
+      return new ChunkServer(server, nanoTime);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e.getMessage(), e);
+    }
   }
 
   private Ending learn(Channel channel, BooleanSupplier rolloutsSampling, LongSupplier nanoTime)
@@ -76,6 +91,7 @@ public final class Learner implements AutoCloseable {
                   writer,
                   policy,
                   meters,
+                  chunkServer,
                   rolloutsSampling,
                   nanoTime))
           .run();
@@ -129,5 +145,6 @@ public final class Learner implements AutoCloseable {
     inbox.close();
     calls.close();
     thread.close();
+    chunkServer.ifPresent(ChunkServer::close);
   }
 }

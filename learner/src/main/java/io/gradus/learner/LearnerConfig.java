@@ -1,6 +1,8 @@
 package io.gradus.learner;
 
+import io.gradus.learner.chunks.ChunkServerConfig;
 import java.time.Duration;
+import java.util.Optional;
 
 /// Settings of a learner.
 ///
@@ -15,6 +17,7 @@ import java.time.Duration;
 /// @param drainTimeout how long a drain may take
 /// @param canaryNats weights that give known text more nats a token than this, and than twice what
 ///   the session began with, are not published; a uniform guess over 17 tokens costs 2.8
+/// @param chunkServer serves checkpoints to workers that do not see the store; absent: all see it
 public record LearnerConfig(
     String runId,
     String learnerId,
@@ -26,7 +29,8 @@ public record LearnerConfig(
     Duration reconnectDeadline,
     Duration writeTimeout,
     Duration drainTimeout,
-    double canaryNats) {
+    double canaryNats,
+    Optional<ChunkServerConfig> chunkServer) {
 
   public LearnerConfig {
     if (runId.isEmpty()) {
@@ -70,6 +74,24 @@ public record LearnerConfig(
         Duration.ofMinutes(2),
         Duration.ofMinutes(5),
         Duration.ofSeconds(10),
-        20);
+        20,
+        Optional.empty());
+  }
+
+  /// The same with a server for checkpoints.
+  public LearnerConfig withChunkServer(ChunkServerConfig server) {
+    return new LearnerConfig(
+        runId,
+        learnerId,
+        replicas,
+        credits,
+        reportsInFlight,
+        callTimeout,
+        streamSilence,
+        reconnectDeadline,
+        writeTimeout,
+        drainTimeout,
+        canaryNats,
+        Optional.of(server));
   }
 }

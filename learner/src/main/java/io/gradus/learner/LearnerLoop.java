@@ -11,6 +11,8 @@ import io.gradus.learner.v1.JoinRunRequest;
 import io.gradus.learner.v1.JoinRunResponse;
 import io.gradus.policy.checkpoint.DamagedCheckpointException;
 import java.io.IOException;
+import java.net.URI;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -120,7 +122,12 @@ final class LearnerLoop {
                       .setRank(0)
                       .setWorld(1)
                       .addAllDamagedVersions(damaged)
+                      .setChunkServer(parts.chunkServerUri())
                       .build());
+      parts
+          .chunkServer()
+          .ifPresent(server ->
+              server.serve(config.runId(), Path.of(URI.create(joined.getCheckpointStore()))));
       LearningPlan plan = RunSpecMapper.plan(joined.getSpec());
       Position position = Position.first();
       if (joined.hasCheckpoint()) {

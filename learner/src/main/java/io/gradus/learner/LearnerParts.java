@@ -1,9 +1,11 @@
 package io.gradus.learner;
 
+import io.gradus.learner.chunks.ChunkServer;
 import io.gradus.learner.link.Calls;
 import io.gradus.learner.link.Inbox;
 import io.gradus.learner.publication.CheckpointWriter;
 import io.grpc.Channel;
+import java.util.Optional;
 import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
 
@@ -16,5 +18,12 @@ record LearnerParts(
     CheckpointWriter writer,
     TrainedPolicy policy,
     LearnerMeters meters,
+    Optional<ChunkServer> chunkServer,
     BooleanSupplier rolloutsSampling,
-    LongSupplier nanoTime) {}
+    LongSupplier nanoTime) {
+
+  /// Where workers find the run's checkpoints; empty where they are not served.
+  String chunkServerUri() {
+    return chunkServer.map(server -> server.uriOf(config.runId())).orElse("");
+  }
+}

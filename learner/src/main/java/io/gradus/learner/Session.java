@@ -114,6 +114,7 @@ final class Session implements AutoCloseable {
             parts.channel(),
             config,
             epoch.value(),
+            parts.chunkServerUri(),
             parts.inbox(),
             new BatchReader(config.runId(), vocabulary, plan.objective()),
             parts.nanoTime());

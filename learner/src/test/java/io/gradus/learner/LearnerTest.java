@@ -29,6 +29,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -539,6 +540,7 @@ class LearnerTest {
         reconnectDeadline,
         Duration.ofMinutes(1),
         Duration.ofSeconds(10),
-        20);
+        20,
+        Optional.empty());
   }
 }

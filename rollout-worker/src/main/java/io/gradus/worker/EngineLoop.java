@@ -94,12 +94,13 @@ final class EngineLoop {
               meters.versionsLoaded.incrementAndGet();
             } catch (EngineException | RuntimeException e) {
               // Groups without a version of their own go on with the weights at hand; how old they
-              // may become is decided where they are admitted.
+              // may become is decided where they are admitted. The files are looked at on the
+              // weights' thread, which offers them again when they are sound.
               log.atWarn()
                   .addKeyValue("run", run.runId())
                   .addKeyValue("version", manifest.version().value())
                   .setCause(e)
-                  .log("weights could not be loaded");
+                  .log("weights could not be loaded; sampling goes on with older ones");
             }
           }
           case Work.Sample(List<LeasedGroup> groups) -> sample(shelf, groups);

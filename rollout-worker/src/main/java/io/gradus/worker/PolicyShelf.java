@@ -10,6 +10,8 @@ import io.gradus.worker.lease.LeasedGroup;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.function.BiConsumer;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /// The weights a worker has loaded: for each run the newest, and beside it at most one other that
@@ -46,11 +48,12 @@ final class PolicyShelf implements AutoCloseable {
       policies.newest = pinned;
       policies.pinned = null;
     } else {
-      policies.newest = engine.load(manifest);
+      policies.newest = fresh(runId, manifest);
     }
     if (newest != null) {
       newest.close();
     }
+    tellBook(runId, policies);
     loaded.accept(runId, manifest.version());
   }
 
@@ -81,18 +84,38 @@ final class PolicyShelf implements AutoCloseable {
         book.manifest(runId, version)
             .orElseThrow(() ->
                 new EngineException(
-                    "policy version %d of run %s was never announced here"
+                    "the files of policy version %d of run %s are not here"
                         .formatted(version.value(), runId)));
     if (newest == null || newest.version().compareTo(version) < 0) {
       load(runId, manifest);
       return policyFor(group);
     }
-    LoadedPolicy fresh = engine.load(manifest);
+    LoadedPolicy fresh = fresh(runId, manifest);
     policies.pinned = fresh;
     if (other != null) {
       other.close();
     }
+    tellBook(runId, policies);
     return fresh;
+  }
+
+  private LoadedPolicy fresh(String runId, Manifest manifest) throws EngineException {
+    try {
+      return engine.load(manifest);
+    } catch (EngineException | RuntimeException e) {
+      book.loadFailed(runId, manifest.version());
+      throw e;
+    }
+  }
+
+  /// What is loaded stays in the cache.
+  private void tellBook(String runId, Policies policies) {
+    book.loaded(
+        runId,
+        Stream.of(Optional.ofNullable(policies.newest), Optional.ofNullable(policies.pinned))
+            .flatMap(Optional::stream)
+            .map(LoadedPolicy::version)
+            .collect(Collectors.toSet()));
   }
 
   void retire(String runId) {

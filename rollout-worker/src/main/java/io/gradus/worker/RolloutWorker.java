@@ -9,7 +9,11 @@ import io.gradus.worker.lease.LeaseBook;
 import io.gradus.worker.lease.LeasedGroup;
 import io.gradus.worker.link.SubmitLoop;
 import io.gradus.worker.link.WorkLoop;
+import io.gradus.worker.weights.WeightsFigures;
+import io.gradus.worker.weights.WeightsLoop;
 import io.grpc.Channel;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
@@ -21,8 +25,9 @@ import org.slf4j.LoggerFactory;
 
 /// A rollout worker: leases in, verified groups out.
 ///
-/// Three threads: the engine's, which samples and verifies; one that keeps the stream open; one
-/// that submits. Between them are a book of leases and bounded queues, no futures per group.
+/// Four threads: the engine's, which samples and verifies; one that keeps the stream open; one that
+/// submits; one that brings weights here. Between them are a book of leases and bounded queues, no
+/// futures per group.
 ///
 /// ```
 ///  Work stream ──leases──▶ LeaseBook ──batches──▶ EngineLoop ──finished groups──▶ SubmitLoop
@@ -40,10 +45,12 @@ public final class RolloutWorker implements AutoCloseable {
   private final CompletableFuture<WorkLoop.Ending> ending = new CompletableFuture<>();
   private final LeaseBook book;
   private final WorkLoop workLoop;
+  private final WeightsLoop weightsLoop;
   private final SubmitLoop submitLoop;
   private final TorchThread engineThread;
   private final Thread workThread;
   private final Thread submitThread;
+  private final Thread weightsThread;
 
   /// Starts a worker.
   ///
@@ -59,6 +66,14 @@ public final class RolloutWorker implements AutoCloseable {
     this.config = config;
     book = new LeaseBook(config.slots(), config.queuedGroups());
     workLoop = new WorkLoop(channel, config, engineName, book, nanoTime, meters.progress::get);
+    try {
+      weightsLoop =
+          new WeightsLoop(
+              config.workerId(), config.weightsCache(), book, workLoop::creditsChanged, nanoTime);
+    } catch (IOException e) {
+      throw new UncheckedIOException(
+          "worker %s cannot use its cache: %s".formatted(config.workerId(), e.getMessage()), e);
+    }
     submitLoop =
         new SubmitLoop(
             channel,
@@ -94,6 +109,13 @@ public final class RolloutWorker implements AutoCloseable {
             .daemon()
             .name("gradus-submit-" + config.workerId())
             .start(submitLoop::run);
+    weightsThread =
+        Thread.ofPlatform().daemon().name("gradus-weights-" + config.workerId()).start(this::fetch);
+  }
+
+  /// What bringing weights here has cost so far.
+  public WeightsFigures weightsFigures() {
+    return weightsLoop.figures();
   }
 
   /// What the worker has done so far.
@@ -123,6 +145,8 @@ public final class RolloutWorker implements AutoCloseable {
     book.stop();
     submitLoop.drain();
     engineThread.close();
+    join(weightsThread);
+    weightsLoop.close();
     submitLoop.finish();
     join(submitThread);
     workLoop.close();
@@ -152,6 +176,22 @@ public final class RolloutWorker implements AutoCloseable {
           .setCause(e)
           .log("the stream's loop died");
       ending.completeExceptionally(e);
+    }
+  }
+
+  private void fetch() {
+    try {
+      weightsLoop.run();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } catch (RuntimeException | Error e) {
+      // Without it the worker would sample with ever older weights.
+      log.atError()
+          .addKeyValue("worker", config.workerId())
+          .setCause(e)
+          .log("the weights' loop died");
+      ending.completeExceptionally(e);
+      workLoop.close();
     }
   }
 

@@ -1,6 +1,8 @@
 package io.gradus.worker;
 
+import io.gradus.worker.weights.WeightsCacheConfig;
 import java.time.Duration;
+import java.util.Optional;
 
 /// Settings of a rollout worker.
 ///
@@ -12,6 +14,8 @@ import java.time.Duration;
 /// @param submitTimeout how long one attempt to submit may take
 /// @param reconnectDeadline how long the coordinator may be away before the worker gives up
 /// @param drainTimeout how long closing waits for submits that are under way
+/// @param weightsCache where checkpoints are fetched to that this host does not see; absent: it
+///   sees the checkpoint store
 public record WorkerConfig(
     String workerId,
     int slots,
@@ -19,7 +23,8 @@ public record WorkerConfig(
     int submitsInFlight,
     Duration submitTimeout,
     Duration reconnectDeadline,
-    Duration drainTimeout) {
+    Duration drainTimeout,
+    Optional<WeightsCacheConfig> weightsCache) {
 
   public WorkerConfig {
     if (workerId.isEmpty() || workerId.length() > 128) {
@@ -47,6 +52,20 @@ public record WorkerConfig(
         2,
         Duration.ofSeconds(30),
         Duration.ofMinutes(2),
-        Duration.ofSeconds(5));
+        Duration.ofSeconds(5),
+        Optional.empty());
+  }
+
+  /// The same with a cache for checkpoints.
+  public WorkerConfig withWeightsCache(WeightsCacheConfig cache) {
+    return new WorkerConfig(
+        workerId,
+        slots,
+        queuedGroups,
+        submitsInFlight,
+        submitTimeout,
+        reconnectDeadline,
+        drainTimeout,
+        Optional.of(cache));
   }
 }

@@ -84,6 +84,18 @@ final class FakeCoordinator extends RolloutServiceGrpc.RolloutServiceImplBase {
     send(versionPublished(manifest));
   }
 
+  /// Announces a version whose files are at `sources`, or announces it again.
+  synchronized void publish(PolicyManifest manifest, List<String> sources) {
+    send(
+        WorkResponse.newBuilder()
+            .setVersionPublished(
+                VersionPublished.newBuilder()
+                    .setRunId(RUN)
+                    .setManifest(manifest)
+                    .addAllSources(sources))
+            .build());
+  }
+
   private static WorkResponse versionPublished(PolicyManifest manifest) {
     return WorkResponse.newBuilder()
         .setVersionPublished(VersionPublished.newBuilder().setRunId(RUN).setManifest(manifest))

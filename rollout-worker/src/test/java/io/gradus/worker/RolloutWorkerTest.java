@@ -35,6 +35,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
@@ -454,7 +455,8 @@ class RolloutWorkerTest {
             2,
             Duration.ofSeconds(5),
             reconnectDeadline,
-            Duration.ofSeconds(5));
+            Duration.ofSeconds(5),
+            Optional.empty());
     var worker = new RolloutWorker(channel, config, "scripted", () -> engine, System::nanoTime);
     toClose.add(worker);
     return worker;

@@ -47,6 +47,7 @@ final class BatchStream {
   private final Outlet<StreamBatchesResponse> outlet;
   private final String runId;
   private final LearnerEpoch epoch;
+  private final Optional<String> chunkServer;
   private final Runs runs;
   private final Function<ToLearner.BatchReleased, CompletionStage<List<StreamBatchesResponse>>>
       reader;
@@ -69,6 +70,7 @@ final class BatchStream {
       String runId,
       LearnerEpoch epoch,
       BatchNumber from,
+      Optional<String> chunkServer,
       Runs runs,
       Function<ToLearner.BatchReleased, CompletionStage<List<StreamBatchesResponse>>> reader,
       EdgeConfig config) {
@@ -77,6 +79,7 @@ final class BatchStream {
     this.runId = runId;
     this.epoch = epoch;
     this.next = from;
+    this.chunkServer = chunkServer;
     this.runs = runs;
     this.reader = reader;
     this.config = config;
@@ -88,12 +91,15 @@ final class BatchStream {
       String runId,
       LearnerEpoch epoch,
       BatchNumber from,
+      Optional<String> chunkServer,
       Runs runs,
       Function<ToLearner.BatchReleased, CompletionStage<List<StreamBatchesResponse>>> reader,
       EdgeConfig config) {
     return Behaviors.setup(context ->
         Behaviors.withTimers((TimerScheduler<Message> timers) -> {
-          var stream = new BatchStream(context, outlet, runId, epoch, from, runs, reader, config);
+          var stream =
+              new BatchStream(
+                  context, outlet, runId, epoch, from, chunkServer, runs, reader, config);
           timers.startTimerWithFixedDelay(new Check(), config.sessionCheck());
           return Behaviors.receive(Message.class).onMessage(Message.class, stream::on).build();
         }));
@@ -172,7 +178,8 @@ final class BatchStream {
   }
 
   private void want() {
-    runs.get(runId).tell(new RunCommand.WantBatches(epoch, next, outstanding, fromRun));
+    runs.get(runId)
+        .tell(new RunCommand.WantBatches(epoch, next, outstanding, chunkServer, fromRun));
   }
 
   /// Reads the next released batch once the one before it has left.

@@ -28,6 +28,8 @@ import io.gradus.run.v1.RunSpec;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
+import java.net.URI;
+import java.net.URISyntaxException;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
@@ -107,14 +109,36 @@ final class LearnerService extends LearnerServiceGrpc.LearnerServiceImplBase {
               return new PolicyVersion(version);
             })
             .toList();
+    Optional<String> chunkServer = chunkServer(request.getChunkServer());
     return specs
         .apply(request.getRunId())
         .thenCompose(spec ->
             runs.ask(
                     request.getRunId(),
                     RunAnswer.LearnerJoined.class,
-                    replyTo -> new RunCommand.JoinLearner(learner, damaged, replyTo))
+                    replyTo -> new RunCommand.JoinLearner(learner, damaged, chunkServer, replyTo))
                 .thenApply(joined -> response(request.getRunId(), spec, joined)));
+  }
+
+  /// Where a learner says that it serves checkpoints: what workers will be told to connect to.
+  private static Optional<String> chunkServer(String uri) {
+    if (uri.isEmpty()) {
+      return Optional.empty();
+    }
+    URI parsed;
+    try {
+      parsed = new URI(Texts.identifier("chunk_server", uri));
+    } catch (URISyntaxException malformed) {
+      throw Refusals.invalid("chunk_server", "is no URI: " + malformed.getMessage());
+    }
+    boolean isHttp = "http".equals(parsed.getScheme()) || "https".equals(parsed.getScheme());
+    if (!isHttp || parsed.getHost() == null || parsed.getQuery() != null || uri.endsWith("/")) {
+      throw Refusals.invalid(
+          "chunk_server",
+          "is \"%s\" but must be an HTTP URI such as http://host:7071/v1/runs/r/checkpoints"
+              .formatted(uri));
+    }
+    return Optional.of(uri);
   }
 
   private JoinRunResponse response(String runId, RunSpec spec, RunAnswer.LearnerJoined joined) {
@@ -195,6 +219,7 @@ final class LearnerService extends LearnerServiceGrpc.LearnerServiceImplBase {
                   request.getRunId(),
                   new LearnerEpoch(request.getLearnerEpoch()),
                   new BatchNumber(request.getFromBatch()),
+                  chunkServer(request.getChunkServer()),
                   runs,
                   released -> read(request.getRunId(), released),
                   config),

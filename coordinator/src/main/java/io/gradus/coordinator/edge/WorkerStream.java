@@ -336,14 +336,15 @@ final class WorkerStream {
                   .build());
         }
       }
-      case ToWorker.VersionAnnounced(var runId, _, var manifest) -> {
+      case ToWorker.VersionAnnounced(var runId, _, var manifest, var sources) -> {
         if (isPresent) {
           send(
               WorkResponse.newBuilder()
                   .setVersionPublished(
                       VersionPublished.newBuilder()
                           .setRunId(runId)
-                          .setManifest(PolicyMapper.toProto(manifest)))
+                          .setManifest(PolicyMapper.toProto(manifest))
+                          .addAllSources(sources))
                   .build());
         }
       }

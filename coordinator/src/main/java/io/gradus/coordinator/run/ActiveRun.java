@@ -19,6 +19,8 @@ import io.gradus.core.ledger.RunState;
 import io.gradus.core.ledger.VersionRow;
 import io.gradus.core.ledger.Write;
 import io.gradus.core.policy.LearnerEpoch;
+import io.gradus.core.policy.Manifest;
+import io.gradus.core.policy.PolicyVersion;
 import io.gradus.core.run.Admission;
 import io.gradus.core.run.Decider;
 import io.gradus.core.run.Decision;
@@ -112,6 +114,19 @@ final class ActiveRun {
   private final TreeMap<SessionId, Session> sessions = new TreeMap<>();
   private Optional<LearnerEpoch> learner;
   private Optional<ActorRef<ToLearner>> learnerStream = Optional.empty();
+
+  /// Where the learner's session serves checkpoints. Not in the ledger and not the decider's: it
+  /// decides nothing, and it changes with the host that the learner happens to be on. The learner
+  /// repeats it with every wish for batches, so a new incarnation has it back within a moment.
+  private Optional<String> chunkServer = Optional.empty();
+
+  /// Chunk servers of learners whose joining is under way, by the request that waits.
+  private final Map<RequestId, Optional<String>> joining = new HashMap<>();
+
+  /// What workers were told of and still lies in the store, to be told again when the files can be
+  /// had from elsewhere: the newest version, and those that evaluations pin.
+  private final TreeMap<PolicyVersion, Manifest> announced = new TreeMap<>();
+
   private long lastTicket;
   private long lastRequest;
   private long lastSession;
@@ -258,8 +273,11 @@ final class ActiveRun {
         }
       }
       case RunCommand.SubmitGroups submit -> submit(submit);
-      case RunCommand.JoinLearner(var learnerId, var damaged, var replyTo) ->
-          decide(List.of(new Input.LearnerJoined(await(replyTo), learnerId, damaged)));
+      case RunCommand.JoinLearner(var learnerId, var damaged, var servedAt, var replyTo) -> {
+        RequestId request = await(replyTo);
+        joining.put(request, servedAt);
+        decide(List.of(new Input.LearnerJoined(request, learnerId, damaged)));
+      }
       case RunCommand.WantBatches want -> wantBatches(want);
       case RunCommand.ReportBatch report -> {
         if (learner.filter(report.epoch()::equals).isPresent()) {
@@ -427,6 +445,7 @@ final class ActiveRun {
               want.stream(),
               new RunEntity.LearnerStreamEnded(incarnation.epoch(), want.epoch(), want.stream()));
     }
+    serveFrom(want.chunkServer());
     decide(List.of(new Input.BatchesWanted(want.epoch(), want.from(), want.credits())));
   }
 
@@ -515,12 +534,12 @@ final class ActiveRun {
       case Effect.RevokeLeases(var session, var leases, var message) ->
           tell(session, new ToWorker.Revoked(entity.runId(), incarnation.epoch(), leases, message));
       case Effect.AnnounceVersion(var session, var manifest) -> {
-        var announced =
-            new ToWorker.VersionAnnounced(entity.runId(), incarnation.epoch(), manifest);
+        announced.put(manifest.version(), manifest);
+        ToWorker.VersionAnnounced announcement = announcement(manifest);
         if (session.isPresent()) {
-          tell(session.get(), announced);
+          tell(session.get(), announcement);
         } else {
-          sessions.values().forEach(worker -> worker.stream().tell(announced));
+          sessions.values().forEach(worker -> worker.stream().tell(announcement));
         }
       }
       case Effect.AnswerSubmit(var request, var group, var lease, var admission) ->
@@ -529,6 +548,7 @@ final class ActiveRun {
               new RunAnswer.GroupOutcome(group, lease, kindOf(admission), messageOf(admission)));
       case Effect.AnswerJoin join -> {
         learner = Optional.of(join.epoch());
+        serveFrom(joining.getOrDefault(join.request(), Optional.empty()));
         answer(
             join.request(),
             new RunAnswer.LearnerJoined(
@@ -563,7 +583,10 @@ final class ActiveRun {
           answer(request, new RunAnswer.Refused(reason, message, allDetails));
         }
       }
-      case Effect.DeleteCheckpoints(var versions) -> deleteCheckpoints(versions);
+      case Effect.DeleteCheckpoints(var versions) -> {
+        versions.forEach(row -> announced.remove(row.manifest().version()));
+        deleteCheckpoints(versions);
+      }
       case Effect.EndRun(var state, var reason) -> {
         entity.surroundings().pools().accept(pool, new PoolCommand.WithdrawClaim(entity.runId()));
         log.atInfo()
@@ -596,7 +619,37 @@ final class ActiveRun {
     }
   }
 
+  private ToWorker.VersionAnnounced announcement(Manifest manifest) {
+    // One source so far; workers that pass on what they have will come before it in the list.
+    List<String> sources =
+        chunkServer.map(base -> List.of(base + "/" + directoryOf(manifest))).orElse(List.of());
+    return new ToWorker.VersionAnnounced(entity.runId(), incarnation.epoch(), manifest, sources);
+  }
+
+  /// The name of the checkpoint's directory in its store.
+  private static String directoryOf(Manifest manifest) {
+    String uri = manifest.uri();
+    int end = uri.endsWith("/") ? uri.length() - 1 : uri.length();
+    return uri.substring(uri.lastIndexOf('/', end - 1) + 1, end);
+  }
+
+  /// The learner serves checkpoints from there now. Workers hear of their versions again: one that
+  /// could not have the newest from the old address tries the new one at once.
+  private void serveFrom(Optional<String> base) {
+    if (base.equals(chunkServer)) {
+      return;
+    }
+    chunkServer = base;
+    announced
+        .values()
+        .forEach(manifest -> {
+          ToWorker.VersionAnnounced again = announcement(manifest);
+          sessions.values().forEach(worker -> worker.stream().tell(again));
+        });
+  }
+
   private void answer(RequestId request, RunAnswer answer) {
+    joining.remove(request);
     if (waiting.remove(request) instanceof Waiting.One(var replyTo)) {
       replyTo.tell(answer);
     }
@@ -689,6 +742,7 @@ final class ActiveRun {
     }
     askers.forEach(replyTo -> replyTo.tell(recovering));
     waiting.clear();
+    joining.clear();
     outbox.clear();
     sessions
         .values()

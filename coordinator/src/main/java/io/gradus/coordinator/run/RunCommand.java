@@ -14,6 +14,7 @@ import io.gradus.core.policy.LearnerId;
 import io.gradus.core.policy.Manifest;
 import io.gradus.core.policy.PolicyVersion;
 import java.util.List;
+import java.util.Optional;
 
 /// What a run is told. Ids and numbers only.
 public interface RunCommand {
@@ -92,7 +93,13 @@ public interface RunCommand {
   }
 
   /// A learner asks for a session. Answered with [RunAnswer.LearnerJoined].
-  record JoinLearner(LearnerId learner, List<PolicyVersion> damaged, ActorRef<RunAnswer> replyTo)
+  ///
+  /// @param chunkServer where it serves checkpoints over HTTP, if it does
+  record JoinLearner(
+      LearnerId learner,
+      List<PolicyVersion> damaged,
+      Optional<String> chunkServer,
+      ActorRef<RunAnswer> replyTo)
       implements FromEdge {
 
     public JoinLearner {
@@ -101,7 +108,14 @@ public interface RunCommand {
   }
 
   /// A learner's stream has room for further batches.
-  record WantBatches(LearnerEpoch epoch, BatchNumber from, int credits, ActorRef<ToLearner> stream)
+  ///
+  /// @param chunkServer as when it joined: an incarnation that began later knows it by this alone
+  record WantBatches(
+      LearnerEpoch epoch,
+      BatchNumber from,
+      int credits,
+      Optional<String> chunkServer,
+      ActorRef<ToLearner> stream)
       implements FromEdge {}
 
   /// A batch was applied.

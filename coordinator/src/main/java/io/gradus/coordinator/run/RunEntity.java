@@ -436,7 +436,7 @@ public final class RunEntity {
   private static Optional<ActorRef<RunAnswer>> replyTo(RunCommand command) {
     return switch (command) {
       case RunCommand.SubmitGroups(_, _, var replyTo) -> Optional.of(replyTo);
-      case RunCommand.JoinLearner(_, _, var replyTo) -> Optional.of(replyTo);
+      case RunCommand.JoinLearner(_, _, _, var replyTo) -> Optional.of(replyTo);
       case RunCommand.ReportBatch report -> Optional.of(report.replyTo());
       case RunCommand.FailBatch report -> Optional.of(report.replyTo());
       case RunCommand.PublishPolicy publish -> Optional.of(publish.replyTo());

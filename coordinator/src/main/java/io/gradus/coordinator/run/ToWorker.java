@@ -37,8 +37,17 @@ public sealed interface ToWorker extends OnTheWire {
     }
   }
 
-  /// Newer weights.
-  record VersionAnnounced(String runId, long epoch, Manifest manifest) implements ToWorker {}
+  /// Newer weights; the same again when their files can be had from elsewhere.
+  ///
+  /// @param sources HTTP URIs of the checkpoint's directory, the first one to be asked first
+  record VersionAnnounced(String runId, long epoch, Manifest manifest, List<String> sources)
+      implements ToWorker {
+
+    public VersionAnnounced {
+      // A node of the previous build sends none.
+      sources = sources == null ? List.of() : List.copyOf(sources);
+    }
+  }
 
   /// The run is over.
   record RunEnded(String runId, long epoch) implements ToWorker {}

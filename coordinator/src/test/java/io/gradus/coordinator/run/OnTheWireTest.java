@@ -109,8 +109,11 @@ class OnTheWireTest {
             RunCommand.Place.STORED,
             ASKER),
         new RunCommand.JoinLearner(
-            new LearnerId("learner-1"), List.of(new PolicyVersion(7)), ASKER),
-        new RunCommand.WantBatches(EPOCH, new BatchNumber(12), 4, LEARNER),
+            new LearnerId("learner-1"),
+            List.of(new PolicyVersion(7)),
+            Optional.of("http://learner:7071/v1/runs/run-1/checkpoints"),
+            ASKER),
+        new RunCommand.WantBatches(EPOCH, new BatchNumber(12), 4, Optional.empty(), LEARNER),
         new RunCommand.ReportBatch(
             EPOCH,
             new BatchNumber(12),
@@ -182,7 +185,7 @@ class OnTheWireTest {
                             : Optional.of(new PolicyVersion(3))))
                 .toList()),
         new ToWorker.Revoked("run-1", 2, List.of(new LeaseId(6), new LeaseId(7)), "no progress"),
-        new ToWorker.VersionAnnounced("run-1", 2, manifest()),
+        new ToWorker.VersionAnnounced("run-1", 2, manifest(), List.of("http://learner:7071/v9")),
         new ToWorker.RunEnded("run-1", Long.MAX_VALUE),
         new ToWorker.Superseded("run-1", 2));
   }

@@ -260,14 +260,18 @@ class RunEntityActorTest {
   }
 
   private LearnerEpoch joinLearner() {
-    run.tell(new RunCommand.JoinLearner(new LearnerId("learner-1"), List.of(), asker.getRef()));
+    run.tell(
+        new RunCommand.JoinLearner(
+            new LearnerId("learner-1"), List.of(), Optional.empty(), asker.getRef()));
     return asker.expectMessageClass(RunAnswer.LearnerJoined.class).epoch();
   }
 
   private ToLearner.BatchReleased boundBatch(LearnerEpoch epoch) {
     submit(granted(2));
     asker.expectMessageClass(RunAnswer.Submitted.class);
-    run.tell(new RunCommand.WantBatches(epoch, new BatchNumber(1), 1, learner.getRef()));
+    run.tell(
+        new RunCommand.WantBatches(
+            epoch, new BatchNumber(1), 1, Optional.empty(), learner.getRef()));
     return learner.expectMessageClass(ToLearner.BatchReleased.class);
   }
 
@@ -347,18 +351,92 @@ class RunEntityActorTest {
     join();
 
     isSilentUntilDurable(
-        new RunCommand.JoinLearner(new LearnerId("learner-1"), List.of(), asker.getRef()));
+        new RunCommand.JoinLearner(
+            new LearnerId("learner-1"), List.of(), Optional.empty(), asker.getRef()));
     LearnerEpoch epoch = asker.expectMessageClass(RunAnswer.LearnerJoined.class).epoch();
     submit(granted(2));
     asker.expectMessageClass(RunAnswer.Submitted.class);
     isSilentUntilDurable(
-        new RunCommand.WantBatches(epoch, new BatchNumber(1), 1, learner.getRef()));
+        new RunCommand.WantBatches(
+            epoch, new BatchNumber(1), 1, Optional.empty(), learner.getRef()));
     var batch = learner.expectMessageClass(ToLearner.BatchReleased.class).batch();
     isSilentUntilDurable(report(epoch, batch.digest()));
     asker.expectMessageClass(RunAnswer.Acknowledged.class);
     isSilentUntilDurable(publication(epoch));
     asker.expectMessageClass(RunAnswer.Published.class);
     worker.expectMessageClass(ToWorker.VersionAnnounced.class);
+  }
+
+  private static final String SERVED_AT = "http://learner-1:7071/v1/runs/run-1/checkpoints";
+
+  private LearnerEpoch joinLearner(String servedAt) {
+    run.tell(
+        new RunCommand.JoinLearner(
+            new LearnerId("learner-1"), List.of(), Optional.of(servedAt), asker.getRef()));
+    return asker.expectMessageClass(RunAnswer.LearnerJoined.class).epoch();
+  }
+
+  private ToWorker.VersionAnnounced published(LearnerEpoch epoch) {
+    run.tell(publication(epoch));
+    asker.expectMessageClass(RunAnswer.Published.class);
+    return worker.expectMessageClass(ToWorker.VersionAnnounced.class);
+  }
+
+  @Test
+  void tellsWorkersWhereTheLearnerServesItsCheckpoints() {
+    join();
+
+    ToWorker.VersionAnnounced announced = published(joinLearner(SERVED_AT));
+
+    assertThat(announced.sources()).containsExactly(SERVED_AT + "/v1");
+  }
+
+  @Test
+  void namesNoSourceWhereTheLearnerServesNothing() {
+    join();
+
+    assertThat(published(joinLearner()).sources()).isEmpty();
+  }
+
+  @Test
+  void announcesTheNewestVersionAgainWhenTheLearnerComesBackElsewhere() {
+    join();
+    ToWorker.VersionAnnounced before = published(joinLearner(SERVED_AT));
+
+    joinLearner("http://learner-2:7071/v1/runs/run-1/checkpoints");
+
+    ToWorker.VersionAnnounced after = worker.expectMessageClass(ToWorker.VersionAnnounced.class);
+    assertThat(after.manifest()).isEqualTo(before.manifest());
+    assertThat(after.sources())
+        .containsExactly("http://learner-2:7071/v1/runs/run-1/checkpoints/v1");
+  }
+
+  @Test
+  void doesNotAnnounceAgainWhenTheLearnerComesBackToTheSamePlace() {
+    join();
+    published(joinLearner(SERVED_AT));
+
+    joinLearner(SERVED_AT);
+
+    awaitTurn();
+    worker.expectNoMessage(Duration.ZERO);
+  }
+
+  @Test
+  void learnsWhereCheckpointsAreServedFromABatchStreamOfAnOlderIncarnation() {
+    join();
+    LearnerEpoch epoch = joinLearner(SERVED_AT);
+    published(epoch);
+    restart(64, 64);
+    join();
+    assertThat(worker.expectMessageClass(ToWorker.VersionAnnounced.class).sources()).isEmpty();
+
+    run.tell(
+        new RunCommand.WantBatches(
+            epoch, new BatchNumber(1), 0, Optional.of(SERVED_AT), learner.getRef()));
+
+    assertThat(worker.expectMessageClass(ToWorker.VersionAnnounced.class).sources())
+        .containsExactly(SERVED_AT + "/v1");
   }
 
   @Test
@@ -587,7 +665,8 @@ class RunEntityActorTest {
     heartbeat(1);
     worker.expectMessageClass(ToWorker.RunEnded.class);
     run.tell(
-        new RunCommand.WantBatches(new LearnerEpoch(1), new BatchNumber(1), 1, learner.getRef()));
+        new RunCommand.WantBatches(
+            new LearnerEpoch(1), new BatchNumber(1), 1, Optional.empty(), learner.getRef()));
     learner.expectMessageClass(ToLearner.RunEnded.class);
   }
 
@@ -648,7 +727,9 @@ class RunEntityActorTest {
     LearnerEpoch older = joinLearner();
     LearnerEpoch newer = joinLearner();
 
-    run.tell(new RunCommand.WantBatches(older, new BatchNumber(1), 1, learner.getRef()));
+    run.tell(
+        new RunCommand.WantBatches(
+            older, new BatchNumber(1), 1, Optional.empty(), learner.getRef()));
 
     assertThat(newer).isEqualTo(older.next());
     assertThat(learner.expectMessageClass(ToLearner.Fenced.class).message())
@@ -660,10 +741,13 @@ class RunEntityActorTest {
   void releasesAStreamOfTheSameSessionForTheNewestOne() {
     join();
     LearnerEpoch epoch = joinLearner();
-    run.tell(new RunCommand.WantBatches(epoch, new BatchNumber(1), 0, learner.getRef()));
+    run.tell(
+        new RunCommand.WantBatches(
+            epoch, new BatchNumber(1), 0, Optional.empty(), learner.getRef()));
     TestProbe<ToLearner> newer = KIT.createTestProbe(ToLearner.class);
 
-    run.tell(new RunCommand.WantBatches(epoch, new BatchNumber(1), 1, newer.getRef()));
+    run.tell(
+        new RunCommand.WantBatches(epoch, new BatchNumber(1), 1, Optional.empty(), newer.getRef()));
     submit(granted(2));
 
     learner.expectMessageClass(ToLearner.Fenced.class);
@@ -677,12 +761,16 @@ class RunEntityActorTest {
     ToLearner.BatchReleased first = boundBatch(joinLearner());
 
     TestProbe<ToLearner> later = KIT.createTestProbe(ToLearner.class);
-    run.tell(new RunCommand.WantBatches(joinLearner(), new BatchNumber(1), 1, later.getRef()));
+    run.tell(
+        new RunCommand.WantBatches(
+            joinLearner(), new BatchNumber(1), 1, Optional.empty(), later.getRef()));
     assertThat(later.expectMessageClass(ToLearner.BatchReleased.class)).isEqualTo(first);
 
     restart(64, 64);
     TestProbe<ToLearner> latest = KIT.createTestProbe(ToLearner.class);
-    run.tell(new RunCommand.WantBatches(joinLearner(), new BatchNumber(1), 1, latest.getRef()));
+    run.tell(
+        new RunCommand.WantBatches(
+            joinLearner(), new BatchNumber(1), 1, Optional.empty(), latest.getRef()));
     assertThat(latest.expectMessageClass(ToLearner.BatchReleased.class)).isEqualTo(first);
   }
 

@@ -35,9 +35,16 @@ final class BatchStream {
   /// Asks for batches from the first one that the inbox lacks. The training thread opens, credits
   /// and abandons a stream.
   ///
+  /// @param chunkServer where the learner serves checkpoints; empty: it does not
   /// @param credits batches that may be received ahead, those in the inbox included
   static BatchStream open(
-      Channel channel, String runId, long epoch, int credits, Inbox inbox, BatchReader reader) {
+      Channel channel,
+      String runId,
+      long epoch,
+      String chunkServer,
+      int credits,
+      Inbox inbox,
+      BatchReader reader) {
     var stream = new BatchStream(inbox, reader);
     Inbox.Room room = inbox.listenTo(stream, credits);
     LearnerServiceGrpc.newStub(channel).streamBatches(stream.new Responses(room.from()));
@@ -47,6 +54,7 @@ final class BatchStream {
             .setLearnerEpoch(epoch)
             .setFromBatch(room.from())
             .setCredits(room.batches())
+            .setChunkServer(chunkServer)
             .build());
     return stream;
   }

@@ -25,6 +25,7 @@ public final class StreamKeeper {
   private final Channel channel;
   private final LearnerConfig config;
   private final long epoch;
+  private final String chunkServer;
   private final Inbox inbox;
   private final BatchReader reader;
   private final LongSupplier nanoTime;
@@ -38,16 +39,21 @@ public final class StreamKeeper {
   private long lastHeard;
   private Optional<Long> failingSince = Optional.empty();
 
+  /// A keeper with no stream yet.
+  ///
+  /// @param chunkServer where the learner serves checkpoints; empty: it does not
   public StreamKeeper(
       Channel channel,
       LearnerConfig config,
       long epoch,
+      String chunkServer,
       Inbox inbox,
       BatchReader reader,
       LongSupplier nanoTime) {
     this.channel = channel;
     this.config = config;
     this.epoch = epoch;
+    this.chunkServer = chunkServer;
     this.inbox = inbox;
     this.reader = reader;
     this.nanoTime = nanoTime;
@@ -79,7 +85,8 @@ public final class StreamKeeper {
       lastHeard = now;
       stream =
           Optional.of(
-              BatchStream.open(channel, config.runId(), epoch, config.credits(), inbox, reader));
+              BatchStream.open(
+                  channel, config.runId(), epoch, chunkServer, config.credits(), inbox, reader));
     }
     return Math.max(1, lastHeard + config.streamSilence().toNanos() - now);
   }

@@ -1,5 +1,7 @@
 package io.gradus.worker.lease;
 
+import static java.util.Comparator.naturalOrder;
+
 import io.gradus.core.group.LeaseId;
 import io.gradus.core.policy.Manifest;
 import io.gradus.core.policy.PolicyVersion;
@@ -13,19 +15,29 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Predicate;
 
-/// Which leases this worker holds and what the engine does next. Shared by the stream's callbacks,
-/// which fill it, and the engine's thread, which empties it; every field is guarded by one lock.
+/// Which leases this worker holds, which versions it heard of, and what the engine does next.
+/// Shared by the stream's callbacks, which fill it, the weights' thread, which brings files here,
+/// and the engine's thread, which empties it; every field is guarded by one lock.
 ///
 /// | a lease is | after | until |
 /// |---|---|---|
 /// | QUEUED | it was granted | the engine takes it; revoked, its run closed or the stream broken: gone |
 /// | SAMPLING | the engine took it | it is sampled and verified, or failed; revoked: marked, its result is dropped |
 /// | SUBMITTING | it was verified | its outcome is known or the submit given up |
+///
+/// | a version is | after | until |
+/// |---|---|---|
+/// | announced | the coordinator named it | its files are here |
+/// | here | its files are | the engine could not load it, or they were dropped from the cache: announced |
+///
+/// The engine loads what is here and samples meanwhile with what it has; a group whose version is
+/// not here stays queued. Until the first version of any run is here the worker asks for no leases.
 ///
 /// A broken stream returns all leases, but groups that are sampled or submitted are carried on: the
 /// first durable submit of any lease of an open group wins.
@@ -50,6 +62,17 @@ public final class LeaseBook {
 
     /// The worker is closing.
     record Stop() implements Work {}
+  }
+
+  /// A version whose files are needed and not here.
+  ///
+  /// @param sources where they may be had from, apart from the manifest's own URI
+  /// @param failedLoads how often the engine could not load it although they were here
+  public record Want(String runId, Manifest manifest, List<String> sources, int failedLoads) {
+
+    public Want {
+      sources = List.copyOf(sources);
+    }
   }
 
   /// A lease as a heartbeat names it.
@@ -85,34 +108,65 @@ public final class LeaseBook {
     }
   }
 
+  private static final class Version {
+
+    private Manifest manifest;
+    private List<String> sources;
+
+    /// The manifest with the URI of files that are here.
+    private Optional<Manifest> here = Optional.empty();
+
+    private int failedLoads;
+
+    private Version(Manifest manifest, List<String> sources) {
+      this.manifest = manifest;
+      this.sources = sources;
+    }
+  }
+
   private static final class RunEntry {
 
     private final RunAssignment assignment;
-    private final TreeMap<PolicyVersion, Manifest> manifests = new TreeMap<>();
+    private final TreeMap<PolicyVersion, Version> versions = new TreeMap<>();
 
     /// The newest version that the engine has tried to load.
     private PolicyVersion attempted = new PolicyVersion(0);
 
+    /// What the engine holds.
+    private Set<PolicyVersion> loaded = Set.of();
+
     private RunEntry(RunAssignment assignment) {
       this.assignment = assignment;
+    }
+
+    /// Whether groups that name no version can be sampled, or will fail for good.
+    private boolean hasWeights() {
+      return versions.isEmpty()
+          || !loaded.isEmpty()
+          || versions.values().stream().anyMatch(version -> version.here.isPresent());
     }
   }
 
   private record Key(String runId, LeaseId lease) {}
 
   /// Announced versions that are remembered, for leases that pin one.
-  private static final int MANIFESTS_KEPT = 256;
+  private static final int VERSIONS_KEPT = 256;
 
   private final int slots;
   private final int asked;
   private final int queueCapacity;
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition engineMayWork = lock.newCondition();
+  private final Condition wantsChanged = lock.newCondition();
   private final Map<String, RunEntry> runs = new TreeMap<>();
   private final LinkedHashMap<Key, Held> held = new LinkedHashMap<>();
   private final ArrayDeque<Held> queue = new ArrayDeque<>();
   private final ArrayDeque<String> retired = new ArrayDeque<>();
   private long blocks;
+
+  /// Rises whenever [#wants] may have changed.
+  private long changes;
+
   private boolean stopping;
 
   /// @param slots groups in an engine batch
@@ -137,8 +191,9 @@ public final class LeaseBook {
       if (known == null || !known.assignment.equals(assignment)) {
         var entry = new RunEntry(assignment);
         if (known != null) {
-          entry.manifests.putAll(known.manifests);
+          entry.versions.putAll(known.versions);
           entry.attempted = known.attempted;
+          entry.loaded = known.loaded;
         }
         runs.put(assignment.runId(), entry);
       }
@@ -158,31 +213,181 @@ public final class LeaseBook {
     }
   }
 
-  /// Makes a version known; versions only rise, so an older one than the newest is merely
-  /// remembered.
-  public void announce(String runId, Manifest manifest) {
+  /// Makes a version known, or where else it may be had from; versions only rise, so an older one
+  /// than the newest is merely remembered.
+  ///
+  /// @param sources URIs of directories with its files, the first one to be asked first
+  public void announce(String runId, Manifest manifest, List<String> sources) {
     lock.lock();
     try {
       RunEntry entry = runs.get(runId);
       if (entry == null) {
         return;
       }
-      entry.manifests.put(manifest.version(), manifest);
-      if (entry.manifests.size() > MANIFESTS_KEPT) {
-        entry.manifests.pollFirstEntry();
+      Version known = entry.versions.get(manifest.version());
+      if (known == null) {
+        entry.versions.put(manifest.version(), new Version(manifest, List.copyOf(sources)));
+        if (entry.versions.size() > VERSIONS_KEPT) {
+          entry.versions.pollFirstEntry();
+        }
+      } else {
+        known.manifest = manifest;
+        known.sources = List.copyOf(sources);
       }
+      wantsMayHaveChanged();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /// A version's manifest with the URI of files that are here, if they are.
+  public Optional<Manifest> manifest(String runId, PolicyVersion version) {
+    lock.lock();
+    try {
+      return find(runId, version).flatMap(known -> known.here);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private Optional<Version> find(String runId, PolicyVersion version) {
+    RunEntry entry = runs.get(runId);
+    return entry == null ? Optional.empty() : Optional.ofNullable(entry.versions.get(version));
+  }
+
+  private void wantsMayHaveChanged() {
+    changes++;
+    wantsChanged.signalAll();
+  }
+
+  /// Versions whose files are needed and not here: the newest of each run, and those that leases
+  /// pin.
+  public List<Want> wants() {
+    lock.lock();
+    try {
+      var wants = new ArrayList<Want>();
+      runs.forEach((runId, entry) ->
+          entry.versions.forEach((number, version) -> {
+            if (version.here.isEmpty() && isNeeded(runId, entry, number)) {
+              wants.add(new Want(runId, version.manifest, version.sources, version.failedLoads));
+            }
+          }));
+      return wants;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private boolean isNeeded(String runId, RunEntry entry, PolicyVersion version) {
+    return entry.versions.lastKey().equals(version)
+        || held.values().stream()
+            .anyMatch(lease ->
+                lease.group.run().runId().equals(runId)
+                    && lease.group.pinned().filter(version::equals).isPresent());
+  }
+
+  /// A number that rises whenever [#wants] may have changed.
+  public long changes() {
+    lock.lock();
+    try {
+      return changes;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /// Waits until [#changes] is no longer `seen`, but not longer than so many nanoseconds.
+  public void awaitChange(long seen, long nanos) throws InterruptedException {
+    lock.lockInterruptibly();
+    try {
+      long left = nanos;
+      while (changes == seen && left > 0) {
+        left = wantsChanged.awaitNanos(left);
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /// Whether the worker is closing.
+  public boolean isStopping() {
+    lock.lock();
+    try {
+      return stopping;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /// The files of a version are here.
+  ///
+  /// @param manifest with the URI at which they are
+  public void arrived(String runId, Manifest manifest) {
+    lock.lock();
+    try {
+      find(runId, manifest.version()).ifPresent(version -> version.here = Optional.of(manifest));
       engineMayWork.signal();
     } finally {
       lock.unlock();
     }
   }
 
-  /// A version's manifest, if it was announced not too long ago.
-  public Optional<Manifest> manifest(String runId, PolicyVersion version) {
+  /// The engine could not load a version whose files are here: it is needed once more, and until
+  /// then what is loaded, or is here and newer than that, has to do.
+  public void loadFailed(String runId, PolicyVersion version) {
     lock.lock();
     try {
       RunEntry entry = runs.get(runId);
-      return entry == null ? Optional.empty() : Optional.ofNullable(entry.manifests.get(version));
+      if (entry == null) {
+        return;
+      }
+      Version known = entry.versions.get(version);
+      if (known != null) {
+        known.here = Optional.empty();
+        known.failedLoads++;
+        entry.attempted = entry.loaded.stream().max(naturalOrder()).orElse(new PolicyVersion(0));
+        wantsMayHaveChanged();
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /// The engine holds these versions of a run, and no others.
+  public void loaded(String runId, Set<PolicyVersion> versions) {
+    lock.lock();
+    try {
+      RunEntry entry = runs.get(runId);
+      if (entry != null) {
+        entry.loaded = Set.copyOf(versions);
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /// Lets go of the files of a version, unless the engine holds it or may come to load it; whether
+  /// they may be deleted now.
+  public boolean letGo(String runId, PolicyVersion version) {
+    lock.lock();
+    try {
+      RunEntry entry = runs.get(runId);
+      if (entry == null) {
+        return true;
+      }
+      Version known = entry.versions.get(version);
+      if (known == null) {
+        return true;
+      }
+      boolean isNewestHere =
+          known.here.isPresent()
+              && entry.versions.tailMap(version, false).values().stream()
+                  .allMatch(newer -> newer.here.isEmpty());
+      if (isNewestHere || entry.loaded.contains(version) || isNeeded(runId, entry, version)) {
+        return false;
+      }
+      known.here = Optional.empty();
+      return true;
     } finally {
       lock.unlock();
     }
@@ -209,6 +414,7 @@ public final class LeaseBook {
         }
       }
       engineMayWork.signal();
+      wantsMayHaveChanged();
     } finally {
       lock.unlock();
     }
@@ -216,7 +422,7 @@ public final class LeaseBook {
   }
 
   private static LeasedGroup pinned(LeasedGroup group, RunEntry entry) {
-    if (!group.run().lockstep() || group.pinned().isPresent() || entry.manifests.isEmpty()) {
+    if (!group.run().lockstep() || group.pinned().isPresent() || entry.versions.isEmpty()) {
       return group;
     }
     return new LeasedGroup(
@@ -226,7 +432,7 @@ public final class LeaseBook {
         group.task(),
         group.purpose(),
         group.members(),
-        Optional.of(entry.manifests.lastKey()));
+        Optional.of(entry.versions.lastKey()));
   }
 
   /// Drops leases that are lost.
@@ -249,6 +455,7 @@ public final class LeaseBook {
         retired.add(runId);
       }
       engineMayWork.signal();
+      wantsMayHaveChanged();
     } finally {
       lock.unlock();
     }
@@ -271,6 +478,7 @@ public final class LeaseBook {
     try {
       stopping = true;
       engineMayWork.signalAll();
+      wantsMayHaveChanged();
     } finally {
       lock.unlock();
     }
@@ -306,8 +514,9 @@ public final class LeaseBook {
         if (load.isPresent()) {
           return load.get();
         }
-        if (!queue.isEmpty()) {
-          return new Work.Sample(nextBatch());
+        List<LeasedGroup> batch = nextBatch();
+        if (!batch.isEmpty()) {
+          return new Work.Sample(batch);
         }
         engineMayWork.await();
       }
@@ -319,26 +528,48 @@ public final class LeaseBook {
   private Optional<Work> newerVersion() {
     for (RunEntry entry : runs.values()) {
       // In lockstep every group names its version, and the engine loads it when it comes to it.
-      if (!entry.assignment.lockstep()
-          && !entry.manifests.isEmpty()
-          && entry.manifests.lastKey().compareTo(entry.attempted) > 0) {
-        entry.attempted = entry.manifests.lastKey();
-        return Optional.of(new Work.Load(entry.assignment, entry.manifests.lastEntry().getValue()));
+      if (entry.assignment.lockstep()) {
+        continue;
+      }
+      for (Version version : entry.versions.descendingMap().values()) {
+        if (version.manifest.version().compareTo(entry.attempted) <= 0) {
+          break;
+        }
+        if (version.here.isPresent()) {
+          entry.attempted = version.manifest.version();
+          return Optional.of(new Work.Load(entry.assignment, version.here.get()));
+        }
       }
     }
     return Optional.empty();
   }
 
-  /// Takes up to `slots` groups that can be sampled together with the oldest one, in the order of
-  /// their grants. In lockstep only groups of one grant go together, so that no batch depends on
-  /// how much had arrived.
+  /// Whether the weights of a group are here, or never will be, which the engine then says.
+  private boolean canBeSampled(LeasedGroup group) {
+    RunEntry entry = runs.get(group.run().runId());
+    if (entry == null) {
+      return true;
+    }
+    if (group.pinned().isEmpty()) {
+      return entry.hasWeights();
+    }
+    Version pinned = entry.versions.get(group.pinned().get());
+    return pinned == null || pinned.here.isPresent() || entry.loaded.contains(group.pinned().get());
+  }
+
+  /// Takes up to `slots` groups that can be sampled together with the oldest one whose weights are
+  /// here, in the order of their grants. In lockstep only groups of one grant go together, so that
+  /// no batch depends on how much had arrived.
   private List<LeasedGroup> nextBatch() {
     var batch = new ArrayList<LeasedGroup>(Math.min(slots, queue.size()));
-    Held first = queue.element();
+    Held first = null;
     Iterator<Held> waiting = queue.iterator();
     while (waiting.hasNext() && batch.size() < slots) {
       Held next = waiting.next();
-      if (goTogether(first, next)) {
+      if (first == null && canBeSampled(next.group)) {
+        first = next;
+      }
+      if (first != null && goTogether(first, next)) {
         waiting.remove();
         next.stage = Stage.SAMPLING;
         batch.add(next.group);
@@ -422,7 +653,10 @@ public final class LeaseBook {
       if (lockstep) {
         credits = held.isEmpty() ? slots : 0;
       }
-      return new Standing(stopping ? 0 : credits, holdings);
+      // A lease that waits for weights would only run out. While there is no run yet, credits are
+      // what brings one.
+      boolean isIdle = !runs.isEmpty() && runs.values().stream().noneMatch(RunEntry::hasWeights);
+      return new Standing(stopping || isIdle ? 0 : credits, holdings);
     } finally {
       lock.unlock();
     }

@@ -315,7 +315,8 @@ public final class WorkLoop {
         case VERSION_PUBLISHED ->
             book.announce(
                 response.getVersionPublished().getRunId(),
-                ProtoMapper.manifest(response.getVersionPublished().getManifest()));
+                ProtoMapper.manifest(response.getVersionPublished().getManifest()),
+                response.getVersionPublished().getSourcesList());
         case RUN_CLOSED -> {
           book.close(response.getRunClosed().getRunId());
           inUse.remove(response.getRunClosed().getRunId());

@@ -1,0 +1,4 @@
+@NullMarked
+package io.gradus.learner.chunks;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package io.gradus.worker.lease;
+
+import org.jspecify.annotations.NullMarked;

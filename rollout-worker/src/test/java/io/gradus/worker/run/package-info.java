@@ -1,0 +1,4 @@
+@NullMarked
+package io.gradus.worker.run;
+
+import org.jspecify.annotations.NullMarked;

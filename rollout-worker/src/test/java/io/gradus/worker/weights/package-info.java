@@ -1,0 +1,4 @@
+@NullMarked
+package io.gradus.worker.weights;
+
+import org.jspecify.annotations.NullMarked;
