@@ -39,8 +39,12 @@ import io.gradus.core.policy.PolicyVersion;
 import io.gradus.core.run.Effect;
 import io.gradus.core.run.RunView;
 import io.gradus.core.task.Task;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -312,6 +316,38 @@ class OnTheWireTest {
 
     assertThat(arrived).isEqualTo(message);
     assertThat(serializer.getClass().getSimpleName()).isEqualTo("JacksonCborSerializer");
+  }
+
+  /// Nodes of two builds are in one cluster while they are restarted one after the other. The
+  /// baseline holds messages as the previous release wrote them; to release, write it anew with
+  /// -Dregenerate=true.
+  @Test
+  void readsWhatThePreviousReleaseWrote() throws Exception {
+    Path baseline = Path.of("src/test/resources/wire-baseline.txt");
+    Serialization serialization = SerializationExtension.get(KIT.system());
+    if (Boolean.getBoolean("regenerate")) {
+      var lines = new ArrayList<String>();
+      for (OnTheWire message : (Iterable<OnTheWire>) messages()::iterator) {
+        var serializer = serialization.findSerializerFor(message);
+        lines.add(
+            "%d %s %s"
+                .formatted(
+                    serializer.identifier(),
+                    Serializers.manifestFor(serializer, message),
+                    HexFormat.of().formatHex(serialization.serialize(message).get())));
+      }
+      Files.write(baseline, lines);
+    }
+    for (String line : Files.readAllLines(baseline)) {
+      String[] parts = line.split(" ", 3);
+
+      Object read =
+          serialization
+              .deserialize(HexFormat.of().parseHex(parts[2]), Integer.parseInt(parts[0]), parts[1])
+              .get();
+
+      assertThat(read.getClass().getName()).isEqualTo(parts[1]);
+    }
   }
 
   @Test
