@@ -112,8 +112,7 @@ public final class WeightsLoop implements AutoCloseable {
     random = new SplittableRandom(workerId.hashCode());
     if (config.isPresent()) {
       var opened = new WeightsCache(config.get());
-      var opening =
-          new ChunkClient("gradus-fetch-" + workerId, config.get().chunkTimeout(), nanoTime);
+      var opening = new ChunkClient(config.get().chunkTimeout(), nanoTime);
       cache = Optional.of(opened);
       client = Optional.of(opening);
       downloads = Optional.of(new Downloads(opened, opening, counters));
@@ -240,6 +239,9 @@ public final class WeightsLoop implements AutoCloseable {
 
   private Found find(Want want)
       throws FetchException, AbandonedException, IOException, InterruptedException {
+    for (CheckpointFile file : want.manifest().files()) {
+      Downloads.requireSafe(file.name());
+    }
     boolean isSuspect = want.failedLoads() > 0;
     Optional<Path> announced = directoryOf(want.manifest());
     if (cache.isEmpty()
