@@ -121,9 +121,12 @@ final class Downloads {
   /// @return the directory with its files
   Path from(
       String source, String name, Manifest manifest, BooleanSupplier isWanted, Progress progress)
-      throws FetchException, AbandonedException, IOException, InterruptedException {
-    Download download =
-        current.filter(known -> known.name.equals(name)).orElseGet(() -> begin(name, manifest));
+      throws FetchException, AbandonedException, IOException {
+    // Where its partial files had to make room for others, it begins anew.
+    boolean isUnderWay =
+        current.filter(known -> known.name.equals(name)).isPresent()
+            && Files.isDirectory(cache.partial(name));
+    Download download = isUnderWay ? current.get() : new Download(name, needed(manifest));
     current = Optional.of(download);
     Files.createDirectories(cache.partial(name));
     long all = bytesOf(manifest);
@@ -144,17 +147,13 @@ final class Downloads {
     return cache.publish(name);
   }
 
-  private static Download begin(String name, Manifest manifest) {
-    return new Download(name, needed(manifest));
-  }
-
   private interface Here {
     void at(long bytes);
   }
 
   private void fetch(
       String source, Download download, CheckpointFile file, BooleanSupplier isWanted, Here here)
-      throws FetchException, AbandonedException, IOException, InterruptedException {
+      throws FetchException, AbandonedException, IOException {
     Path target = cache.partial(download.name).resolve(file.name());
     try (FileChannel channel =
         FileChannel.open(

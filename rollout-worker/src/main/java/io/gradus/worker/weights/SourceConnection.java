@@ -25,7 +25,7 @@ import javax.net.ssl.SSLSocketFactory;
 ///
 /// Bytes go from the socket into the caller's array, in pieces as large as it. The JDK's client was
 /// measured first: it hands over read-only buffers of 16 KiB, each after a round through its
-/// selector, and took four times the processor time of everything else in a download.
+/// selector, and took more than twice the processor time of everything else in a download.
 final class SourceConnection implements AutoCloseable {
 
   /// How long an answer may still take, and whether it is still wanted.

@@ -178,7 +178,7 @@ public final class WeightsLoop implements AutoCloseable {
     return isElsewhere ? 0 : known.notBefore - now;
   }
 
-  private void bring(Want want) throws InterruptedException {
+  private void bring(Want want) {
     try {
       Manifest manifest =
           switch (find(want)) {
@@ -237,8 +237,7 @@ public final class WeightsLoop implements AutoCloseable {
     return wait;
   }
 
-  private Found find(Want want)
-      throws FetchException, AbandonedException, IOException, InterruptedException {
+  private Found find(Want want) throws FetchException, AbandonedException, IOException {
     for (CheckpointFile file : want.manifest().files()) {
       Downloads.requireSafe(file.name());
     }
@@ -258,7 +257,7 @@ public final class WeightsLoop implements AutoCloseable {
   }
 
   private Path cachedOrFetched(Want want, WeightsCache store, Downloads fetching, boolean isSuspect)
-      throws FetchException, AbandonedException, IOException, InterruptedException {
+      throws FetchException, AbandonedException, IOException {
     String name = WeightsCache.nameOf(want.runId(), want.manifest());
     Path complete = store.complete(name);
     if (Files.isDirectory(complete)) {
@@ -295,7 +294,7 @@ public final class WeightsLoop implements AutoCloseable {
   }
 
   private Path fetch(Want want, String name, Downloads fetching)
-      throws FetchException, AbandonedException, IOException, InterruptedException {
+      throws FetchException, AbandonedException, IOException {
     var progress = new Progress(want);
     FetchException last = null;
     for (String source : want.sources()) {
