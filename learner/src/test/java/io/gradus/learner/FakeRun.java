@@ -50,6 +50,7 @@ final class FakeRun extends LearnerServiceGrpc.LearnerServiceImplBase {
   final List<ReportBatchRequest> failures = new CopyOnWriteArrayList<>();
   final List<PolicyManifest> publications = new CopyOnWriteArrayList<>();
   final List<JoinRunRequest> joins = new CopyOnWriteArrayList<>();
+  final List<StreamBatchesRequest> streams = new CopyOnWriteArrayList<>();
 
   private final RunSpec spec;
   private final String store;
@@ -333,6 +334,7 @@ final class FakeRun extends LearnerServiceGrpc.LearnerServiceImplBase {
             responses.onError(refused("LEARNER_FENCED", "another session has the run"));
             return;
           }
+          streams.add(request);
           events.add("stream from " + request.getFromBatch());
           next = request.getFromBatch();
           stream = this;

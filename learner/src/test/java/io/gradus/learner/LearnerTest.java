@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import io.gradus.learner.batch.TrainingBatch;
+import io.gradus.learner.chunks.ChunkServerConfig;
 import io.gradus.learner.objective.Example;
 import io.gradus.learner.objective.Star;
 import io.gradus.learner.v1.JoinRunRequest;
@@ -23,6 +24,10 @@ import io.grpc.Status;
 import io.grpc.inprocess.InProcessChannelBuilder;
 import io.grpc.inprocess.InProcessServerBuilder;
 import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -83,6 +88,35 @@ class LearnerTest {
             "published 6 at 10",
             "published 7 at 12 durable");
     assertThat(learner.figures().optimizerSteps()).isEqualTo(BATCHES);
+  }
+
+  @Test
+  void servesWhatItPublishesAndSaysWhere(TestInfo info) throws Exception {
+    var run = new FakeRun(Specs.tiny().build(), store, batches());
+    run.staysOpenAfterTheLastBatch();
+    start(info, run, ONE_REPLICA.withChunkServer(ChunkServerConfig.onLoopback(0)));
+    await().until(() -> run.applied() == BATCHES && !run.streams.isEmpty());
+
+    String base = run.joins.getFirst().getChunkServer();
+    PolicyManifest newest = run.newest();
+    Path published = run.directory(newest);
+
+    assertThat(run.streams.getFirst().getChunkServer()).isEqualTo(base);
+    URI file = URI.create("%s/%s/model.safetensors".formatted(base, published.getFileName()));
+    try (var client = HttpClient.newHttpClient()) {
+      byte[] served =
+          client.send(HttpRequest.newBuilder(file).build(), BodyHandlers.ofByteArray()).body();
+      assertThat(served).isEqualTo(Files.readAllBytes(published.resolve("model.safetensors")));
+    }
+  }
+
+  @Test
+  void servesNothingUnlessItIsToldTo(TestInfo info) throws Exception {
+    var run = new FakeRun(Specs.tiny().build(), store, batches());
+
+    start(info, run).ending().get(30, TimeUnit.SECONDS);
+
+    assertThat(run.joins).allMatch(join -> join.getChunkServer().isEmpty());
   }
 
   @Test

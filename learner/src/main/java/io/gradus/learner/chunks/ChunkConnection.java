@@ -196,9 +196,9 @@ final class ChunkConnection extends SimpleChannelInboundHandler<HttpObject> {
     if (target.get().wantsDigests()) {
       lookUp(
           context,
-          shared.digesting,
-          () -> shared.catalog.digestsOf(shared.catalog.find(target.get())),
-          digests -> sendDigests(context, digests, isHead),
+          shared.lookup,
+          () -> shared.catalog.find(target.get()),
+          found -> answerDigests(context, found, isHead),
           isHead);
     } else {
       lookUp(
@@ -206,6 +206,21 @@ final class ChunkConnection extends SimpleChannelInboundHandler<HttpObject> {
           shared.lookup,
           () -> opened(shared.catalog.find(target.get())),
           found -> sendFile(context, asked, found, isHead),
+          isHead);
+    }
+  }
+
+  /// Digests that are known wait for none that are being made.
+  private void answerDigests(ChannelHandlerContext context, Published found, boolean isHead) {
+    Optional<ChunkDigests> known = shared.catalog.known(found.path());
+    if (known.isPresent()) {
+      sendDigests(context, known.get(), isHead);
+    } else {
+      lookUp(
+          context,
+          shared.digesting,
+          () -> shared.catalog.digestsOf(found),
+          digests -> sendDigests(context, digests, isHead),
           isHead);
     }
   }

@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.util.Arrays;
 import java.util.HexFormat;
+import org.jspecify.annotations.Nullable;
 
 /// SHA-256 of each chunk of a file and of the whole: what a reader must know of a part before it
 /// has the rest. Every chunk has the same size but the last, which may be shorter.
@@ -124,6 +125,20 @@ public final class ChunkDigests {
   public boolean matches(int index, byte[] digest) {
     int from = index * DIGEST_BYTES;
     return Arrays.equals(digests, from, from + DIGEST_BYTES, digest, 0, digest.length);
+  }
+
+  @Override
+  public boolean equals(@Nullable Object other) {
+    return other instanceof ChunkDigests that
+        && bytes == that.bytes
+        && chunkBytes == that.chunkBytes
+        && sha256.equals(that.sha256)
+        && Arrays.equals(digests, that.digests);
+  }
+
+  @Override
+  public int hashCode() {
+    return sha256.hashCode();
   }
 
   /// The document.

@@ -59,6 +59,9 @@ final class Downloads {
     private final ChunkDigests digests;
     private int chunks;
 
+    /// A chunk was not what its digest says: one of the two is wrong.
+    private boolean isDoubted;
+
     private Position(ChunkDigests digests) {
       this.digests = digests;
     }
@@ -118,9 +121,12 @@ final class Downloads {
   /// @return the directory with its files
   Path from(
       String source, String name, Manifest manifest, BooleanSupplier isWanted, Progress progress)
-      throws FetchException, AbandonedException, IOException, InterruptedException {
-    Download download =
-        current.filter(known -> known.name.equals(name)).orElseGet(() -> begin(name, manifest));
+      throws FetchException, AbandonedException, IOException {
+    // Where its partial files had to make room for others, it begins anew.
+    boolean isUnderWay =
+        current.filter(known -> known.name.equals(name)).isPresent()
+            && Files.isDirectory(cache.partial(name));
+    Download download = isUnderWay ? current.get() : new Download(name, needed(manifest));
     current = Optional.of(download);
     Files.createDirectories(cache.partial(name));
     long all = bytesOf(manifest);
@@ -141,25 +147,26 @@ final class Downloads {
     return cache.publish(name);
   }
 
-  private static Download begin(String name, Manifest manifest) {
-    return new Download(name, needed(manifest));
-  }
-
   private interface Here {
     void at(long bytes);
   }
 
   private void fetch(
       String source, Download download, CheckpointFile file, BooleanSupplier isWanted, Here here)
-      throws FetchException, AbandonedException, IOException, InterruptedException {
-    Path target = cache.partial(download.name).resolve(safe(file.name()));
+      throws FetchException, AbandonedException, IOException {
+    Path target = cache.partial(download.name).resolve(file.name());
     try (FileChannel channel =
         FileChannel.open(
             target, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
-      if (download.position.isEmpty()) {
-        var fresh = new Position(client.digests(source, file, isWanted));
-        readBack(channel, fresh, isWanted);
-        download.position = Optional.of(fresh);
+      if (download.position.filter(known -> !known.isDoubted).isEmpty()) {
+        ChunkDigests told = client.digests(source, file, isWanted);
+        // What was right by the same digests is right; by others it is looked at again.
+        if (download.position.filter(known -> known.digests.equals(told)).isEmpty()) {
+          var fresh = new Position(told);
+          readBack(channel, fresh, isWanted);
+          download.position = Optional.of(fresh);
+        }
+        download.position.orElseThrow().isDoubted = false;
       }
       Position position = download.position.get();
       ChunkDigests digests = position.digests;
@@ -170,6 +177,7 @@ final class Downloads {
                 source, file, digests.offset(chunk), digests.length(chunk), channel, isWanted);
         if (!digests.matches(chunk, digest)) {
           counters.chunksRefused.incrementAndGet();
+          position.isDoubted = true;
           throw new FetchException(
               "chunk %d of %d of %s/%s has SHA-256 %s, which is not what was announced; it was damaged at the source or on its way"
                   .formatted(
@@ -222,11 +230,10 @@ final class Downloads {
     }
   }
 
-  /// A name that leads nowhere but into the directory.
-  private static String safe(String name) throws FetchException {
-    if (name.isEmpty() || name.startsWith(".") || !name.matches("[A-Za-z0-9._-]+")) {
+  /// Refuses a name that leads anywhere but into a directory.
+  static void requireSafe(String name) throws FetchException {
+    if (name.startsWith(".") || !name.matches("[A-Za-z0-9._-]+")) {
       throw new FetchException("the manifest names the file \"%s\"".formatted(name));
     }
-    return name;
   }
 }

@@ -112,8 +112,7 @@ public final class WeightsLoop implements AutoCloseable {
     random = new SplittableRandom(workerId.hashCode());
     if (config.isPresent()) {
       var opened = new WeightsCache(config.get());
-      var opening =
-          new ChunkClient("gradus-fetch-" + workerId, config.get().chunkTimeout(), nanoTime);
+      var opening = new ChunkClient(config.get().chunkTimeout(), nanoTime);
       cache = Optional.of(opened);
       client = Optional.of(opening);
       downloads = Optional.of(new Downloads(opened, opening, counters));
@@ -179,7 +178,7 @@ public final class WeightsLoop implements AutoCloseable {
     return isElsewhere ? 0 : known.notBefore - now;
   }
 
-  private void bring(Want want) throws InterruptedException {
+  private void bring(Want want) {
     try {
       Manifest manifest =
           switch (find(want)) {
@@ -238,8 +237,10 @@ public final class WeightsLoop implements AutoCloseable {
     return wait;
   }
 
-  private Found find(Want want)
-      throws FetchException, AbandonedException, IOException, InterruptedException {
+  private Found find(Want want) throws FetchException, AbandonedException, IOException {
+    for (CheckpointFile file : want.manifest().files()) {
+      Downloads.requireSafe(file.name());
+    }
     boolean isSuspect = want.failedLoads() > 0;
     Optional<Path> announced = directoryOf(want.manifest());
     if (cache.isEmpty()
@@ -256,7 +257,7 @@ public final class WeightsLoop implements AutoCloseable {
   }
 
   private Path cachedOrFetched(Want want, WeightsCache store, Downloads fetching, boolean isSuspect)
-      throws FetchException, AbandonedException, IOException, InterruptedException {
+      throws FetchException, AbandonedException, IOException {
     String name = WeightsCache.nameOf(want.runId(), want.manifest());
     Path complete = store.complete(name);
     if (Files.isDirectory(complete)) {
@@ -293,7 +294,7 @@ public final class WeightsLoop implements AutoCloseable {
   }
 
   private Path fetch(Want want, String name, Downloads fetching)
-      throws FetchException, AbandonedException, IOException, InterruptedException {
+      throws FetchException, AbandonedException, IOException {
     var progress = new Progress(want);
     FetchException last = null;
     for (String source : want.sources()) {

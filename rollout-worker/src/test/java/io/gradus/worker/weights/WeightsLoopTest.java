@@ -261,7 +261,7 @@ class WeightsLoopTest {
             .filter(file -> file.name().equals(LearnerStore.BLOB))
             .findFirst()
             .orElseThrow();
-    try (var client = new ChunkClient("test", Duration.ofSeconds(20), System::nanoTime)) {
+    try (var client = new ChunkClient(Duration.ofSeconds(20), System::nanoTime)) {
       var _ = client.digests(source(base, manifest.version().value()), blob, () -> true);
     }
   }
