@@ -57,6 +57,7 @@ final class GroupAudit {
               StateReason.WORKER_LOST,
               StateReason.NO_PROGRESS,
               StateReason.WORKER_FAILED,
+              StateReason.PAUSED,
               StateReason.TOO_FEW_MEMBERS);
       case FAILED ->
           EnumSet.of(

@@ -218,7 +218,9 @@ final class RunService extends RunServiceGrpc.RunServiceImplBase {
         CompletableFuture.completedStage(request)
             .thenCompose(valid -> {
               rules.require(valid);
-              return command(valid.getRunId(), RunCommand.Pause::new);
+              return command(
+                  valid.getRunId(),
+                  replyTo -> new RunCommand.Pause(valid.getRevokeLeases(), replyTo));
             })
             .thenApply(progress -> PauseRunResponse.newBuilder().setProgress(progress).build()));
   }

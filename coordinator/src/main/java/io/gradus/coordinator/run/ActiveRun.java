@@ -306,8 +306,8 @@ final class ActiveRun {
         learnerWindow.published(seconds);
         decide(List.of(new Input.PolicyPublished(await(replyTo), epoch, manifest, parent)));
       }
-      case RunCommand.Pause(var replyTo) ->
-          decide(List.of(new Input.PauseRequested(await(replyTo))));
+      case RunCommand.Pause(var revokes, var replyTo) ->
+          decide(List.of(new Input.PauseRequested(await(replyTo), revokes)));
       case RunCommand.Resume(var replyTo) ->
           decide(List.of(new Input.ResumeRequested(await(replyTo))));
       case RunCommand.Cancel(var reason, var replyTo) ->

@@ -144,7 +144,9 @@ public interface RunCommand {
       implements FromEdge {}
 
   /// A person pauses the run. Answered with [RunAnswer.Progress], like the next three.
-  record Pause(ActorRef<RunAnswer> replyTo) implements FromEdge {}
+  ///
+  /// @param revokes whether its leases are taken back rather than waited for
+  record Pause(boolean revokes, ActorRef<RunAnswer> replyTo) implements FromEdge {}
 
   /// A person lets it go on.
   record Resume(ActorRef<RunAnswer> replyTo) implements FromEdge {}

@@ -440,7 +440,7 @@ public final class RunEntity {
       case RunCommand.ReportBatch report -> Optional.of(report.replyTo());
       case RunCommand.FailBatch report -> Optional.of(report.replyTo());
       case RunCommand.PublishPolicy publish -> Optional.of(publish.replyTo());
-      case RunCommand.Pause(var replyTo) -> Optional.of(replyTo);
+      case RunCommand.Pause(_, var replyTo) -> Optional.of(replyTo);
       case RunCommand.Resume(var replyTo) -> Optional.of(replyTo);
       case RunCommand.Cancel(_, var replyTo) -> Optional.of(replyTo);
       case RunCommand.GetProgress(var replyTo) -> Optional.of(replyTo);

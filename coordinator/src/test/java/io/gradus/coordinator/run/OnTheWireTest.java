@@ -139,7 +139,7 @@ class OnTheWireTest {
             EPOCH, new BatchNumber(12), BATCH, 2, 1, LearnerFigures.none(), ASKER),
         new RunCommand.FailBatch(EPOCH, new BatchNumber(12), "loss is not finite", ASKER),
         new RunCommand.PublishPolicy(EPOCH, manifest(), new PolicyVersion(0), 0.5, ASKER),
-        new RunCommand.Pause(ASKER),
+        new RunCommand.Pause(false, ASKER),
         new RunCommand.Resume(ASKER),
         new RunCommand.Cancel("enough", ASKER),
         new RunCommand.GetProgress(ASKER));

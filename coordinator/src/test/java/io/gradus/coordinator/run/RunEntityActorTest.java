@@ -217,7 +217,17 @@ class RunEntityActorTest {
 
   private void join() {
     run.tell(new RunCommand.JoinWorker(new WorkerId("worker-1"), 8, worker.getRef()));
-    session = worker.expectMessageClass(ToWorker.Admitted.class);
+    List<ToWorker> heard =
+        worker.fishForMessage(
+            Duration.ofSeconds(20),
+            message ->
+                switch (message) {
+                  case ToWorker.Admitted _ -> FishingOutcomes.complete();
+                  // Of the incarnation before.
+                  case ToWorker.UnknownSession _ -> FishingOutcomes.continueAndIgnore();
+                  default -> FishingOutcomes.fail("the first answer is " + message);
+                });
+    session = (ToWorker.Admitted) heard.getLast();
   }
 
   private void heartbeat(int credits) {
@@ -443,7 +453,7 @@ class RunEntityActorTest {
   void acknowledgesNoCommandOfAPersonBeforeItsCommit() throws Exception {
     join();
 
-    isSilentUntilDurable(new RunCommand.Pause(asker.getRef()));
+    isSilentUntilDurable(new RunCommand.Pause(false, asker.getRef()));
     asker.expectMessageClass(RunAnswer.Acknowledged.class);
     isSilentUntilDurable(new RunCommand.Resume(asker.getRef()));
     asker.expectMessageClass(RunAnswer.Acknowledged.class);
@@ -459,7 +469,7 @@ class RunEntityActorTest {
     heartbeat(1);
     gate.awaitArrival();
     heartbeat(1);
-    run.tell(new RunCommand.Pause(asker.getRef()));
+    run.tell(new RunCommand.Pause(false, asker.getRef()));
     awaitTurn();
 
     faults.plan(LongStream.range(0, 50).mapToObj(_ -> Fault.BEFORE_COMMIT).toArray(Fault[]::new));
@@ -534,7 +544,7 @@ class RunEntityActorTest {
     join();
     ledger.takeOver(RUN).toCompletableFuture().get(20, TimeUnit.SECONDS);
 
-    run.tell(new RunCommand.Pause(asker.getRef()));
+    run.tell(new RunCommand.Pause(false, asker.getRef()));
 
     assertThat(asker.expectMessageClass(RunAnswer.Refused.class).reason())
         .isEqualTo(RunAnswer.Refused.RECOVERING);
@@ -547,7 +557,7 @@ class RunEntityActorTest {
   void answersWhatIsUnderWayBeforeItIsHandedOverAndRefusesTheRest() throws Exception {
     join();
     FaultyConnections.Gate gate = faults.holdNextCommit();
-    run.tell(new RunCommand.Pause(asker.getRef()));
+    run.tell(new RunCommand.Pause(false, asker.getRef()));
     gate.awaitArrival();
 
     run.tell(RunEntity.handOver());
@@ -575,7 +585,7 @@ class RunEntityActorTest {
       handOver();
       run = spawn(RUN, 64, 64);
     }
-    run.tell(new RunCommand.Pause(asker.getRef()));
+    run.tell(new RunCommand.Pause(false, asker.getRef()));
 
     asker.expectMessageClass(RunAnswer.Acknowledged.class, Duration.ofSeconds(20));
     assertThat(fenced).isEmpty();
@@ -586,14 +596,14 @@ class RunEntityActorTest {
     restart(1, 2);
     join();
     FaultyConnections.Gate gate = faults.holdNextCommit();
-    run.tell(new RunCommand.Pause(asker.getRef()));
+    run.tell(new RunCommand.Pause(false, asker.getRef()));
     gate.awaitArrival();
     TestProbe<RunAnswer> kept = KIT.createTestProbe(RunAnswer.class);
     TestProbe<RunAnswer> beyond = KIT.createTestProbe(RunAnswer.class);
 
     run.tell(new RunCommand.Resume(kept.getRef()));
     run.tell(new RunCommand.GetProgress(kept.getRef()));
-    run.tell(new RunCommand.Pause(beyond.getRef()));
+    run.tell(new RunCommand.Pause(false, beyond.getRef()));
 
     assertThat(beyond.expectMessageClass(RunAnswer.Refused.class).reason())
         .isEqualTo(RunAnswer.Refused.BUSY);
@@ -626,13 +636,13 @@ class RunEntityActorTest {
     TestProbe<ActorRef<RunCommand>> leaving = KIT.createTestProbe();
     ActorRef<RunCommand> absent = spawn("run-2", 64, 64, leaving.getRef()::tell);
 
-    absent.tell(new RunCommand.Pause(asker.getRef()));
+    absent.tell(new RunCommand.Pause(false, asker.getRef()));
 
     assertThat(asker.expectMessageClass(RunAnswer.Refused.class).reason())
         .isEqualTo(RunAnswer.Refused.NOT_FOUND);
     ActorRef<RunCommand> left = leaving.receiveMessage();
     assertThat(left).isEqualTo(absent);
-    absent.tell(new RunCommand.Pause(asker.getRef()));
+    absent.tell(new RunCommand.Pause(false, asker.getRef()));
     assertThat(asker.expectMessageClass(RunAnswer.Refused.class).reason())
         .as("while it leaves")
         .isEqualTo(RunAnswer.Refused.NOT_FOUND);

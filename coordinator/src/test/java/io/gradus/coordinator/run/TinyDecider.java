@@ -127,7 +127,7 @@ public final class TinyDecider implements Decider {
       case Input.BatchApplied applied -> apply(applied);
       case Input.BatchFailed(var request, _, _, _) -> effects.add(new Effect.Acknowledge(request));
       case Input.PolicyPublished published -> publish(published);
-      case Input.PauseRequested(var request) -> {
+      case Input.PauseRequested(var request, _) -> {
         state = RunState.PAUSED;
         writes.add(new Write.PutRun(row()));
         effects.add(new Effect.Acknowledge(request));

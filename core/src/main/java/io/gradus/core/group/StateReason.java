@@ -17,6 +17,8 @@ public enum StateReason {
   NO_PROGRESS,
   /// PENDING or FAILED: the worker gave the lease back.
   WORKER_FAILED,
+  /// PENDING: a person paused the run and did not want to wait for it.
+  PAUSED,
   /// FAILED: too few members after the last attempt.
   TOO_FEW_MEMBERS,
   /// FAILED: its batch failed in three learner sessions.

@@ -98,7 +98,9 @@ public sealed interface Input {
       implements Input {}
 
   /// A person pauses the run.
-  record PauseRequested(RequestId request) implements Input {}
+  ///
+  /// @param revokes whether its leases are taken back rather than waited for
+  record PauseRequested(RequestId request, boolean revokes) implements Input {}
 
   /// A person lets it go on.
   record ResumeRequested(RequestId request) implements Input {}

@@ -139,6 +139,31 @@ final class Rollouts {
     }
   }
 
+  /// Takes the leases of a paused run back, so that other runs have the workers at once. A group at
+  /// its last attempt is waited for: nobody failed that it should fail for. So are all in lockstep,
+  /// where the same group goes to the same worker.
+  void takeBack(Turn turn) {
+    if (plan.rollout().lockstep()) {
+      return;
+    }
+    books.groups.in(GroupState.LEASED).stream()
+        .filter(this::hasAttemptsLeft)
+        .toList()
+        .forEach(group ->
+            books
+                .leases
+                .of(group.id())
+                .ifPresent(held -> {
+                  books.leases.end(held.group());
+                  books.revoke(turn, held, "the run is paused");
+                  books.move(turn, group, GroupState.PENDING, StateReason.PAUSED);
+                }));
+  }
+
+  private boolean hasAttemptsLeft(GroupRow group) {
+    return group.attempts() < plan.rollout().maxAttempts();
+  }
+
   /// A lease is lost: its group waits for another one, or fails after the last attempt.
   private void lose(Turn turn, LeaseTable.Held held, StateReason reason) {
     books.leases.end(held.group());
@@ -146,7 +171,7 @@ final class Rollouts {
   }
 
   private void returnGroup(Turn turn, GroupRow group, StateReason reason) {
-    if (group.attempts() < plan.rollout().maxAttempts()) {
+    if (hasAttemptsLeft(group)) {
       books.move(turn, group, GroupState.PENDING, reason);
       return;
     }

@@ -112,10 +112,13 @@ public final class RunDecider implements Decider {
           publications.publish(turn, published);
         }
       }
-      case Input.PauseRequested(var request) -> {
+      case Input.PauseRequested(var request, var revokes) -> {
         books.state = RunState.PAUSED;
         books.reason = "paused by a person";
         turn.runChanged();
+        if (revokes) {
+          rollouts.takeBack(turn);
+        }
         turn.effect(new Effect.Acknowledge(request));
       }
       case Input.ResumeRequested(var request) -> {
@@ -235,7 +238,7 @@ public final class RunDecider implements Decider {
       case Input.BatchApplied applied -> turn.refuse(applied.request(), ENDED, message);
       case Input.BatchFailed failed -> turn.refuse(failed.request(), ENDED, message);
       case Input.PolicyPublished published -> turn.refuse(published.request(), ENDED, message);
-      case Input.PauseRequested(var request) -> turn.refuse(request, ENDED, message);
+      case Input.PauseRequested(var request, _) -> turn.refuse(request, ENDED, message);
       case Input.ResumeRequested(var request) -> turn.refuse(request, ENDED, message);
       case Input.CancelRequested(var request, _) -> turn.refuse(request, ENDED, message);
       case Input.Tick _,

@@ -107,7 +107,8 @@ final class Chaos {
       case PERSON_PAUSES -> {
         if (!isPaused) {
           isPaused = true;
-          ask(Input.PauseRequested::new, _ -> {});
+          boolean revokes = time.chance(0.5);
+          ask(request -> new Input.PauseRequested(request, revokes), _ -> {});
           time.after(time.millis(100, 5000), this::resume);
         }
       }

@@ -66,6 +66,7 @@ final class GroupLaws {
             StateReason.WORKER_LOST,
             StateReason.NO_PROGRESS,
             StateReason.WORKER_FAILED,
+            StateReason.PAUSED,
             StateReason.TOO_FEW_MEMBERS));
     REASONS.put(GroupState.FILTERED, EnumSet.of(StateReason.NO_VARIANCE, StateReason.NONE_RIGHT));
     REASONS.put(GroupState.STALE, EnumSet.of(StateReason.TOO_OLD, StateReason.DISPLACED));
@@ -442,6 +443,11 @@ final class GroupLaws {
             Duration.ofNanos(now - moved),
             timeout);
       }
+      case PAUSED ->
+          Violation.unless(
+              input instanceof Input.PauseRequested pause && pause.revokes(),
+              "G7: %s was taken back, and nobody asked for it",
+              lease);
       case WORKER_FAILED ->
           Violation.unless(
               input instanceof Input.GroupFailed given && given.lease().equals(lease),

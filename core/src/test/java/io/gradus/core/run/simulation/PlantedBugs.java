@@ -87,8 +87,8 @@ return group.id().value() > 0
             "leases a group without end",
             "G1: sampled again a bounded number of times",
             "run/Rollouts",
-            "if (group.attempts() < plan.rollout().maxAttempts()) {",
-            "if (group.attempts() <= plan.rollout().maxAttempts()) {"),
+            "return group.attempts() < plan.rollout().maxAttempts();",
+            "return group.attempts() <= plan.rollout().maxAttempts();"),
         new PlantedBug(
             "does not count creations",
             "G1: the run row keeps a count of every transition",
@@ -594,8 +594,8 @@ books.curriculum.observe(
             "fails a group with its first lease",
             "G5: infrastructure is retried, and only what repeats fails",
             "run/Rollouts",
-            "if (group.attempts() < plan.rollout().maxAttempts()) {",
-            "if (group.attempts() < 1) {"));
+            "return group.attempts() < plan.rollout().maxAttempts();",
+            "return group.attempts() < 1;"));
   }
 
   /// G6: What was sampled is what is trained.

@@ -94,6 +94,7 @@ class RunSimulationTest {
             "LEASED>PENDING(WORKER_LOST)",
             "LEASED>PENDING(NO_PROGRESS)",
             "LEASED>PENDING(WORKER_FAILED)",
+            "LEASED>PENDING(PAUSED)",
             "LEASED>PENDING(TOO_FEW_MEMBERS)",
             "LEASED>ACCEPTED",
             "LEASED>FILTERED(NO_VARIANCE)",
