@@ -6,6 +6,7 @@ import io.gradus.cli.embedded.EmbeddedSystem.Preparation;
 import io.gradus.cli.rundir.RunDirectory;
 import io.gradus.cli.rundir.RunDirectoryException;
 import io.gradus.cli.spec.Setting;
+import io.gradus.cli.spec.SpecKind;
 import io.gradus.cli.spec.SpecRefusedException;
 import io.gradus.run.v1.RunSpec;
 import java.nio.file.Files;
@@ -157,7 +158,7 @@ final class RunCommand implements Callable<Integer> {
   private List<Setting> settings() throws SpecRefusedException {
     List<Setting> all = new ArrayList<>();
     for (String setting : settings) {
-      all.add(Setting.parse("--set", setting));
+      all.add(Setting.parse("--set", setting, SpecKind.RUN));
     }
     if (seed != null) {
       all.add(Setting.ofField("--seed", "seed", seed));
