@@ -94,6 +94,11 @@ public final class Learner implements AutoCloseable {
     return meters.figures();
   }
 
+  /// Whether it has joined the run, and a coordinator answers it.
+  public boolean isJoined() {
+    return meters.sessions.get() > 0 && calls.isAnswered();
+  }
+
   /// Completes when the run has ended or the learner was drained or closed; exceptionally when it
   /// cannot go on.
   public CompletableFuture<Ending> ending() {

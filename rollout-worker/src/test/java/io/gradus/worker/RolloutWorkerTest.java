@@ -450,6 +450,7 @@ class RolloutWorkerTest {
         new WorkerConfig(
             defaults.workerId(),
             SLOTS,
+            1,
             SLOTS,
             2,
             Duration.ofSeconds(5),

@@ -37,12 +37,17 @@ public final class LinkException extends Exception {
     return reason.equals(RUN_ENDED);
   }
 
-  private static String textOf(Throwable failure) {
+  static String textOf(Throwable failure) {
     Status status = Status.fromThrowable(failure);
     String reason = reasonOf(failure);
     String description = status.getDescription();
+    Throwable cause = status.getCause();
+    while (cause != null && cause.getCause() != null) {
+      cause = cause.getCause();
+    }
     return (reason.isEmpty() ? status.getCode().name() : reason)
-        + (description == null ? "" : ", " + description);
+        + (description == null ? "" : ", " + description)
+        + (cause == null || cause.getMessage() == null ? "" : " (" + cause.getMessage() + ")");
   }
 
   static String reasonOf(Throwable failure) {
