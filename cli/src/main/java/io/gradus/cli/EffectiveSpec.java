@@ -1,6 +1,5 @@
 package io.gradus.cli;
 
-import io.gradus.cli.spec.Origin;
 import io.gradus.cli.spec.ReadSpec;
 import io.gradus.cli.spec.Setting;
 import io.gradus.cli.spec.SpecKind;
@@ -101,14 +100,7 @@ final class EffectiveSpec {
   }
 
   private String originOf(String path) {
-    if (!read.wrote(path)) {
-      return "default";
-    }
-    return switch (read.originOf(path)) {
-      case Origin.Line(_, int line) -> "line " + line;
-      case Origin.Option(String text) -> text;
-      case Origin.WholeFile(String file) -> file;
-    };
+    return read.wrote(path) ? read.originOf(path).brief() : "default";
   }
 
   private String amounts() {

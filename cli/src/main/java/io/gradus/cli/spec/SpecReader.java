@@ -390,6 +390,10 @@ public final class SpecReader<M extends Message> {
     return field.getOptions().getDebugRedact();
   }
 
+  static boolean isText(FieldDescriptor field) {
+    return field.getJavaType() == FieldDescriptor.JavaType.STRING;
+  }
+
   static boolean isDuration(FieldDescriptor field) {
     return field.getJavaType() == FieldDescriptor.JavaType.MESSAGE
         && field.getMessageType().getFullName().equals(Duration.getDescriptor().getFullName());
