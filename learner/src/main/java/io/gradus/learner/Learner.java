@@ -2,6 +2,7 @@ package io.gradus.learner;
 
 import io.gradus.learner.link.Calls;
 import io.gradus.learner.link.Inbox;
+import io.gradus.learner.link.LinkException;
 import io.gradus.learner.publication.CheckpointWriter;
 import io.gradus.policy.nativememory.TorchThread;
 import io.grpc.Channel;
@@ -79,14 +80,26 @@ public final class Learner implements AutoCloseable {
                   rolloutsSampling,
                   nanoTime))
           .run();
+    } catch (LinkException refused) {
+      if (refused.isBusy()) {
+        // Whoever started it may try another run, or this one again.
+        log.atDebug().addKeyValue("run", config.runId()).log("another learner works on the run");
+      } else {
+        logDeath(refused);
+      }
+      throw refused;
     } catch (Exception | Error e) {
-      log.atError()
-          .addKeyValue("run", config.runId())
-          .addKeyValue("learner", config.learnerId())
-          .setCause(e)
-          .log("the learner cannot go on");
+      logDeath(e);
       throw e;
     }
+  }
+
+  private void logDeath(Throwable cause) {
+    log.atError()
+        .addKeyValue("run", config.runId())
+        .addKeyValue("learner", config.learnerId())
+        .setCause(cause)
+        .log("the learner cannot go on");
   }
 
   /// What the learner has done so far.

@@ -69,7 +69,7 @@ public final class RolloutWorker implements AutoCloseable {
             workLoop::creditsChanged,
             this::giveBack,
             meters.submitRetries);
-    engineThread = new TorchThread("gradus-engine-" + config.workerId(), config.threads());
+    engineThread = new TorchThread("gradus-engine-" + config.workerId(), 1);
     engineThread
         .submit(() -> {
           try (Engine engine = engineFactory.get()) {

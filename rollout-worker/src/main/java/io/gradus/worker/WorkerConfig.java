@@ -6,7 +6,6 @@ import java.time.Duration;
 ///
 /// @param workerId stable for the life of the process
 /// @param slots groups that the engine samples together
-/// @param threads threads of the engine
 /// @param queuedGroups groups asked for beyond those being sampled, so that the engine never waits
 ///   for a grant
 /// @param submitsInFlight finished engine batches that may wait for their acknowledgement
@@ -16,7 +15,6 @@ import java.time.Duration;
 public record WorkerConfig(
     String workerId,
     int slots,
-    int threads,
     int queuedGroups,
     int submitsInFlight,
     Duration submitTimeout,
@@ -33,10 +31,6 @@ public record WorkerConfig(
           "worker %s has %d slots (1 to 65536), %d queued groups and %d submits in flight (1 or more)"
               .formatted(workerId, slots, queuedGroups, submitsInFlight));
     }
-    if (threads < 1 || threads > 256) {
-      throw new IllegalArgumentException(
-          "worker %s has %d threads (1 to 256)".formatted(workerId, threads));
-    }
     if (!submitTimeout.isPositive() || !reconnectDeadline.isPositive()) {
       throw new IllegalArgumentException(
           "submit timeout %s and reconnect deadline %s must be positive"
@@ -49,7 +43,6 @@ public record WorkerConfig(
     return new WorkerConfig(
         workerId,
         slots,
-        1,
         slots,
         2,
         Duration.ofSeconds(30),
@@ -57,29 +50,9 @@ public record WorkerConfig(
         Duration.ofSeconds(5));
   }
 
-  /// The same with an engine of so many threads.
-  public WorkerConfig withThreads(int engineThreads) {
-    return new WorkerConfig(
-        workerId,
-        slots,
-        engineThreads,
-        queuedGroups,
-        submitsInFlight,
-        submitTimeout,
-        reconnectDeadline,
-        drainTimeout);
-  }
-
   /// The same with other limits for the absence of the coordinator, and for closing.
   public WorkerConfig withLimits(Duration reconnecting, Duration draining) {
     return new WorkerConfig(
-        workerId,
-        slots,
-        threads,
-        queuedGroups,
-        submitsInFlight,
-        submitTimeout,
-        reconnecting,
-        draining);
+        workerId, slots, queuedGroups, submitsInFlight, submitTimeout, reconnecting, draining);
   }
 }

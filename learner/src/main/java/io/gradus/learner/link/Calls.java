@@ -119,8 +119,8 @@ public final class Calls {
                 .addKeyValue("run", config.runId())
                 .addKeyValue("doing", what)
                 .addKeyValue("status", LinkException.textOf(failure))
-                .addKeyValue("away_for", lasted)
-                .addKeyValue("gives_up_after", config.reconnectDeadline())
+                .addKeyValue("away_seconds", lasted.toSeconds())
+                .addKeyValue("gives_up_after_seconds", config.reconnectDeadline().toSeconds())
                 .log("no coordinator answers the learner; it goes on trying"));
   }
 
@@ -131,7 +131,7 @@ public final class Calls {
         .ifPresent(lasted ->
             log.atInfo()
                 .addKeyValue("run", config.runId())
-                .addKeyValue("away_for", lasted)
+                .addKeyValue("away_seconds", lasted.toSeconds())
                 .log("a coordinator is back"));
   }
 

@@ -14,6 +14,9 @@ public final class LinkException extends Exception {
   /// Another session of the learner has taken over.
   public static final String FENCED = "LEARNER_FENCED";
 
+  /// Another learner works on the run.
+  public static final String BUSY = "LEARNER_BUSY";
+
   /// The run is over.
   public static final String RUN_ENDED = "RUN_ENDED";
 
@@ -27,6 +30,10 @@ public final class LinkException extends Exception {
   /// What clients branch on, in UPPER_SNAKE; empty where the coordinator gave none.
   public String reason() {
     return reason;
+  }
+
+  public boolean isBusy() {
+    return reason.equals(BUSY);
   }
 
   public boolean isFenced() {

@@ -187,8 +187,8 @@ public final class WorkLoop {
               log.atWarn()
                   .addKeyValue("worker", config.workerId())
                   .addKeyValue("status", Refusals.told(status))
-                  .addKeyValue("away_for", lasted)
-                  .addKeyValue("gives_up_after", config.reconnectDeadline())
+                  .addKeyValue("away_seconds", lasted.toSeconds())
+                  .addKeyValue("gives_up_after_seconds", config.reconnectDeadline().toSeconds())
                   .log("no coordinator holds the worker's stream; it goes on trying to open one"));
       if (closing.await(wait.toNanos(), NANOSECONDS)) {
         return new Ending.Closed();
@@ -306,7 +306,7 @@ public final class WorkLoop {
           .ifPresent(lasted ->
               log.atInfo()
                   .addKeyValue("worker", config.workerId())
-                  .addKeyValue("away_for", lasted)
+                  .addKeyValue("away_seconds", lasted.toSeconds())
                   .log("a coordinator is back"));
     }
 
