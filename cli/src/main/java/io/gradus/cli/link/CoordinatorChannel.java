@@ -14,8 +14,9 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Random;
+import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
-import java.util.random.RandomGenerator;
 
 /// A channel to whichever of several coordinators is there.
 ///
@@ -46,13 +47,13 @@ public final class CoordinatorChannel extends Channel implements AutoCloseable {
 
   /// Opens a channel; connects with its first call.
   ///
-  /// @param random decides with which coordinator this client begins
-  public static CoordinatorChannel open(List<HostPort> coordinators, RandomGenerator random) {
+  /// @param seed decides with which coordinator this client begins
+  public static CoordinatorChannel open(List<HostPort> coordinators, long seed) {
     if (coordinators.isEmpty()) {
       throw new IllegalArgumentException("there is no coordinator to call");
     }
     List<HostPort> shuffled = new ArrayList<>(coordinators);
-    Collections.shuffle(shuffled, java.util.Random.from(random));
+    Collections.shuffle(shuffled, Random.from(new SplittableRandom(seed)));
     var list = new CoordinatorList(shuffled);
     ManagedChannel channel =
         NettyChannelBuilder.forTarget(CoordinatorResolverProvider.SCHEME + ":///coordinators")

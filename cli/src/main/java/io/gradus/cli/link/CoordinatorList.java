@@ -6,6 +6,8 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /// Coordinators in the order in which they are tried: the one whose connection was lost comes last.
@@ -13,7 +15,7 @@ import org.jspecify.annotations.Nullable;
 final class CoordinatorList {
 
   private final List<HostPort> order;
-  private final Map<SocketAddress, HostPort> byAddress = new HashMap<>();
+  private final Map<HostPort, InetSocketAddress> addresses = new HashMap<>();
   private @Nullable SocketAddress connected;
 
   CoordinatorList(List<HostPort> order) {
@@ -24,9 +26,20 @@ final class CoordinatorList {
     return List.copyOf(order);
   }
 
-  /// The name of `coordinator` was looked up.
-  synchronized void resolved(HostPort coordinator, InetSocketAddress address) {
-    byAddress.put(address, coordinator);
+  /// The addresses that are known, in order.
+  synchronized List<InetSocketAddress> addresses() {
+    return order.stream().map(addresses::get).filter(Objects::nonNull).toList();
+  }
+
+  /// The name of `coordinator` was looked up, or is not known.
+  ///
+  /// @return whether that is news
+  synchronized boolean resolved(HostPort coordinator, Optional<InetSocketAddress> address) {
+    InetSocketAddress before =
+        address.isPresent()
+            ? addresses.put(coordinator, address.get())
+            : addresses.remove(coordinator);
+    return !address.equals(Optional.ofNullable(before));
   }
 
   /// The connection to `address` is there.
@@ -36,10 +49,14 @@ final class CoordinatorList {
 
   /// The connection, if there was one, is gone.
   synchronized void lost() {
-    HostPort coordinator = connected == null ? null : byAddress.get(connected);
-    if (coordinator != null && order.remove(coordinator)) {
-      order.add(coordinator);
-    }
+    SocketAddress gone = connected;
     connected = null;
+    for (HostPort coordinator : List.copyOf(order)) {
+      if (gone != null && gone.equals(addresses.get(coordinator))) {
+        order.remove(coordinator);
+        order.add(coordinator);
+        return;
+      }
+    }
   }
 }

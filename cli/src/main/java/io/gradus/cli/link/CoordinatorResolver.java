@@ -8,6 +8,7 @@ import java.net.InetSocketAddress;
 import java.net.UnknownHostException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.Executor;
 import org.jspecify.annotations.Nullable;
 
@@ -40,31 +41,44 @@ final class CoordinatorResolver extends NameResolver {
   public void refresh() {
     list.lost();
     Listener2 told = listener;
-    if (told != null) {
-      executor.execute(() -> resolve(told));
+    if (told == null) {
+      return;
     }
+    // At once, from where gRPC calls: it has not begun to connect again yet. An order that changed
+    // while it connects would have it pass over what moved to the front.
+    if (!list.addresses().isEmpty()) {
+      tell(told);
+    }
+    executor.execute(() -> resolve(told));
   }
 
   private void resolve(Listener2 told) {
-    List<EquivalentAddressGroup> groups = new ArrayList<>();
+    boolean isNews = false;
     List<String> unknown = new ArrayList<>();
     for (HostPort coordinator : list.order()) {
+      Optional<InetSocketAddress> address;
       try {
-        InetSocketAddress address = coordinator.resolved();
-        list.resolved(coordinator, address);
-        groups.add(new EquivalentAddressGroup(address));
+        address = Optional.of(coordinator.resolved());
       } catch (UnknownHostException _) {
+        address = Optional.empty();
         unknown.add(coordinator.host());
       }
+      isNews |= list.resolved(coordinator, address);
     }
-    if (groups.isEmpty()) {
+    if (list.addresses().isEmpty()) {
       told.onError(
           Status.UNAVAILABLE.withDescription(
               "no address is known for " + String.join(", ", unknown)));
-    } else {
-      told.onResult(
-          ResolutionResult.newBuilder().setAddressesOrError(StatusOr.fromValue(groups)).build());
+    } else if (isNews) {
+      tell(told);
     }
+  }
+
+  private void tell(Listener2 told) {
+    List<EquivalentAddressGroup> groups =
+        list.addresses().stream().map(EquivalentAddressGroup::new).toList();
+    told.onResult(
+        ResolutionResult.newBuilder().setAddressesOrError(StatusOr.fromValue(groups)).build());
   }
 
   @Override

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.net.InetSocketAddress;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
 class CoordinatorListTest {
@@ -20,12 +21,22 @@ class CoordinatorListTest {
 
   @Test
   void putsTheOneThatWasLostLast() {
-    List.of(A, B, C).forEach(coordinator -> list.resolved(coordinator, address(coordinator)));
+    List.of(A, B, C)
+        .forEach(coordinator -> list.resolved(coordinator, Optional.of(address(coordinator))));
     list.connected(address(B));
 
     list.lost();
 
     assertThat(list.order()).containsExactly(A, C, B);
+    assertThat(list.addresses()).containsExactly(address(A), address(C), address(B));
+  }
+
+  @Test
+  void tellsWhetherALookUpBringsNews() {
+    assertThat(list.resolved(A, Optional.of(address(A)))).isTrue();
+    assertThat(list.resolved(A, Optional.of(address(A)))).isFalse();
+    assertThat(list.resolved(A, Optional.empty())).isTrue();
+    assertThat(list.resolved(B, Optional.empty())).isFalse();
   }
 
   @Test
