@@ -28,7 +28,7 @@ class BadInputSystemTest {
   private static final Duration ENDS_WITHIN = Duration.ofSeconds(60);
 
   /// Some 700 steps on a slow machine, and the time in which a full ledger is tried again.
-  private static final Duration FILLS_WITHIN = Duration.ofSeconds(180);
+  private static final Duration FILLS_WITHIN = Duration.ofMinutes(3);
 
   @TempDir private Path directory;
   private int runs;
