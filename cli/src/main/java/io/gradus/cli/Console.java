@@ -14,9 +14,14 @@ public record Console(
     boolean isTerminal,
     int columns,
     boolean isColored,
+    Map<String, String> environment,
     Clock clock) {
 
   private static final int USUAL_COLUMNS = 100;
+
+  public Console {
+    environment = Map.copyOf(environment);
+  }
 
   /// A console on the streams of the process.
   ///
@@ -29,7 +34,8 @@ public record Console(
         isTerminal
             && environment.getOrDefault("NO_COLOR", "").isEmpty()
             && !environment.getOrDefault("TERM", "").equals("dumb");
-    return new Console(out, err, isTerminal, columns(environment), isColored, Clock.systemUTC());
+    return new Console(
+        out, err, isTerminal, columns(environment), isColored, environment, Clock.systemUTC());
   }
 
   private static int columns(Map<String, String> environment) {

@@ -1,8 +1,8 @@
 package io.gradus.cli;
 
-import io.gradus.cli.spec.Origin;
 import io.gradus.cli.spec.ReadSpec;
 import io.gradus.cli.spec.Setting;
+import io.gradus.cli.spec.SpecKind;
 import io.gradus.cli.spec.SpecReader;
 import io.gradus.cli.spec.SpecRefusedException;
 import io.gradus.cli.spec.SpecWriter;
@@ -33,17 +33,17 @@ final class EffectiveSpec {
   /// width.
   private static final int KEPT_FLOATS = 20;
 
-  private final ReadSpec read;
+  private final ReadSpec<RunSpec> read;
   private final RunSpec effective;
 
-  private EffectiveSpec(ReadSpec read, RunSpec effective) {
+  private EffectiveSpec(ReadSpec<RunSpec> read, RunSpec effective) {
     this.read = read;
     this.effective = effective;
   }
 
   /// Reads `file` with `settings` laid over it.
   static EffectiveSpec read(Path file, List<Setting> settings) throws SpecRefusedException {
-    ReadSpec read = SpecReader.read(file, settings);
+    ReadSpec<RunSpec> read = SpecReader.read(SpecKind.RUN, file, settings);
     RunSpec.Builder named = read.spec().toBuilder();
     if (named.getName().isEmpty()) {
       named.setName(nameOf(file));
@@ -59,7 +59,7 @@ final class EffectiveSpec {
     return new EffectiveSpec(read, effective);
   }
 
-  private static void refuseMissingModel(ReadSpec read, RunSpec effective)
+  private static void refuseMissingModel(ReadSpec<RunSpec> read, RunSpec effective)
       throws SpecRefusedException {
     if (!effective.getModel().hasDirectory()) {
       return;
@@ -100,14 +100,7 @@ final class EffectiveSpec {
   }
 
   private String originOf(String path) {
-    if (!read.wrote(path)) {
-      return "default";
-    }
-    return switch (read.originOf(path)) {
-      case Origin.Line(_, int line) -> "line " + line;
-      case Origin.Option(String text) -> text;
-      case Origin.WholeFile(String file) -> file;
-    };
+    return read.wrote(path) ? read.originOf(path).brief() : "default";
   }
 
   private String amounts() {

@@ -25,6 +25,7 @@ import picocli.CommandLine.ParameterException;
       "  gradus run SPEC --set rollout.temperature=0.8 --seed 2",
       "  gradus run --resume runs/addition-…        go on after a stop or a crash",
       "  gradus ledger audit runs/addition-…        prove that the books balance",
+      "  gradus submit SPEC --watch --coordinator HOST:PORT",
       "",
       "Exit status: 0 done, 1 failed, 2 the input is wrong, 130 interrupted."
     })
@@ -42,10 +43,22 @@ final class GradusCommand {
   private static CommandLine commandLine(Console console, Interrupts interrupts) {
     var ledger = new CommandLine(new LedgerCommand());
     ledger.addSubcommand(new LedgerAuditCommand(console));
+    var runs = new CommandLine(new RunsCommand());
+    runs.addSubcommand(new RunsListCommand(console))
+        .addSubcommand(new RunsShowCommand(console))
+        .addSubcommand(new RunsWatchCommand(console, interrupts))
+        .addSubcommand(new RunsPauseCommand(console))
+        .addSubcommand(new RunsResumeCommand(console))
+        .addSubcommand(new RunsCancelCommand(console));
     var checkpoint = new CommandLine(new CheckpointCommand());
     checkpoint.addSubcommand(new CheckpointVerifyCommand(console));
     return new CommandLine(new GradusCommand())
         .addSubcommand(new RunCommand(console, interrupts))
+        .addSubcommand(new CoordinatorCommand(console, interrupts))
+        .addSubcommand(new WorkerCommand(console, interrupts))
+        .addSubcommand(new LearnerCommand(console, interrupts))
+        .addSubcommand(new SubmitCommand(console, interrupts))
+        .addSubcommand("runs", runs)
         .addSubcommand("ledger", ledger)
         .addSubcommand("checkpoint", checkpoint)
         .addSubcommand(new DoctorCommand(console))

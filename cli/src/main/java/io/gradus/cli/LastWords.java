@@ -1,10 +1,12 @@
 package io.gradus.cli;
 
+import io.gradus.cli.link.Statuses;
 import io.gradus.cli.progress.Words;
 import io.gradus.cli.session.RunSession.Ending;
 import io.gradus.run.v1.EvaluationProgress;
 import io.gradus.run.v1.RunProgress;
 import io.gradus.run.v1.RunState;
+import io.grpc.Status;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -16,7 +18,17 @@ import java.util.Optional;
 /// to look, and how to go on.
 ///
 /// @param wasOver whether the run had ended before this process looked at it
-record LastWords(Path directory, Ending ending, boolean wasOver) {
+record LastWords(Place place, Ending ending, boolean wasOver) {
+
+  /// Where the run is kept.
+  sealed interface Place {
+
+    /// In a run directory of this process.
+    record Directory(Path path) implements Place {}
+
+    /// With coordinators, named as for `--coordinator`.
+    record Coordinators(String list) implements Place {}
+  }
 
   /// Whether the run can be gone on with.
   boolean canResume() {
@@ -49,11 +61,27 @@ record LastWords(Path directory, Ending ending, boolean wasOver) {
                       progress.getPolicyVersion(),
                       progress.getAccountingResidual())));
     }
-    lines.add(line("report", directory.resolve("report.html").toString()));
-    if (canResume()) {
-      lines.add(line("go on", "gradus run --resume " + directory));
-    } else if (!progress.getCheckpoint().isEmpty()) {
-      lines.add(line("audit", "gradus ledger audit " + directory));
+    switch (place) {
+      case Place.Directory(Path path) -> {
+        lines.add(line("report", path.resolve("report.html").toString()));
+        if (canResume()) {
+          lines.add(line("go on", "gradus run --resume " + path));
+        } else if (!progress.getCheckpoint().isEmpty()) {
+          lines.add(line("audit", "gradus ledger audit " + path));
+        }
+      }
+      case Place.Coordinators(String list) -> {
+        String there = " %s --coordinator %s".formatted(progress.getRunId(), list);
+        if (canResume()) {
+          lines.add(line("go on", "gradus runs watch" + there));
+          lines.add(line("end it", "gradus runs cancel" + there));
+        } else {
+          if (!progress.getCheckpoint().isEmpty()) {
+            lines.add(line("weights", progress.getCheckpoint()));
+          }
+          lines.add(line("audit", "gradus ledger audit" + there));
+        }
+      }
     }
     return lines;
   }
@@ -68,8 +96,14 @@ record LastWords(Path directory, Ending ending, boolean wasOver) {
                   wasOver ? "had ended before:" : "is",
                   LocalRun.name(progress.getState()).toLowerCase(Locale.ROOT),
                   progress.getReason().isEmpty() ? "" : ": " + progress.getReason());
-      case Ending.Interrupted _ -> "  %s stopped before its end".formatted(run);
-      case Ending.Broken _ -> "  %s broke off".formatted(run);
+      case Ending.Interrupted _ ->
+          place instanceof Place.Directory
+              ? "  %s stopped before its end".formatted(run)
+              : "  %s goes on; it is only not watched here any more".formatted(run);
+      case Ending.Broken _ ->
+          place instanceof Place.Directory
+              ? "  %s broke off".formatted(run)
+              : "  %s is out of sight; whether it goes on is not known here".formatted(run);
     };
   }
 
@@ -107,9 +141,14 @@ record LastWords(Path directory, Ending ending, boolean wasOver) {
       case Ending.Interrupted _ -> Optional.empty();
       case Ending.Broken(_, Throwable cause) ->
           Optional.of(
-              "%s; the log is %s; go on with: gradus run --resume %s"
-                  .formatted(
-                      told(cause), directory.resolve("log").resolve("gradus.log"), directory));
+              switch (place) {
+                case Place.Directory(Path path) ->
+                    "%s; the log is %s; go on with: gradus run --resume %s"
+                        .formatted(told(cause), path.resolve("log").resolve("gradus.log"), path);
+                case Place.Coordinators(String list) ->
+                    "no coordinator of %s shows the run: %s"
+                        .formatted(list, Statuses.told(Status.fromThrowable(cause)));
+              });
     };
   }
 

@@ -3,6 +3,7 @@ package io.gradus.cli;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.gradus.cli.link.CoordinatorChannel;
 import io.gradus.cli.progress.Words;
 import io.gradus.coordinator.audit.AuditReport;
 import io.gradus.coordinator.audit.Finding;
@@ -11,13 +12,20 @@ import io.gradus.coordinator.ledger.LedgerConfig;
 import io.gradus.coordinator.ledger.LedgerException;
 import io.gradus.coordinator.ledger.ReadOnlyLedger;
 import io.gradus.core.group.GroupState;
+import io.gradus.ledger.v1.AuditRunRequest;
+import io.gradus.ledger.v1.AuditRunResponse;
+import io.gradus.ledger.v1.LedgerServiceGrpc;
+import io.grpc.StatusRuntimeException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -37,16 +45,25 @@ import picocli.CommandLine.Parameters;
     footer = {
       "  gradus ledger audit runs/addition-…             a run directory",
       "  gradus ledger audit runs/addition-…/ledger.db   its ledger",
+      "  gradus ledger audit addition-… --coordinator 127.0.0.1:7070",
       "  gradus ledger audit --json DIR | jq '.runs[].findings'",
       "",
-      "Exit status: 0 sound, 1 something is wrong (the rows are named), 2 not a ledger."
+      "Exit status: 0 sound, 1 something is wrong (the rows are named), 2 not a ledger, or no such run."
     })
 final class LedgerAuditCommand implements Callable<Integer> {
 
   private final Console console;
 
-  @Parameters(paramLabel = "DIR", description = "A run directory, or the ledger.db in it.")
+  @Parameters(
+      paramLabel = "DIR|RUN",
+      description = "A run directory, the ledger.db in it, or with --coordinator the id of a run.")
   private Path path = Path.of("");
+
+  @Option(
+      names = "--coordinator",
+      paramLabel = "HOST:PORT[,…]",
+      description = "Have a coordinator audit the run; one of these is enough.")
+  private @Nullable String coordinator;
 
   @Option(names = "--json", description = "Write one JSON object.")
   private boolean isJson;
@@ -57,6 +74,9 @@ final class LedgerAuditCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    if (coordinator != null) {
+      return auditRemotely(coordinator);
+    }
     Path file = file();
     var reports = new ArrayList<AuditReport>();
     try (var ledger = ReadOnlyLedger.open(LedgerConfig.sqlite(file))) {
@@ -69,10 +89,67 @@ final class LedgerAuditCommand implements Callable<Integer> {
     if (reports.isEmpty()) {
       throw CommandException.wrongInput("%s: no run was recorded in it".formatted(file));
     }
+    return tell(file.toString(), reports);
+  }
+
+  /// Audits a run where it is; it may go on meanwhile.
+  private int auditRemotely(String coordinators) {
+    String run = path.toString();
+    try (CoordinatorChannel channel =
+        CoordinatorOption.channel(
+            CoordinatorOption.parsed("--coordinator", coordinators), console)) {
+      return received(channel, run)
+          .map(report -> tell(RunCalls.text(channel), List.of(mapped(report))))
+          .orElseThrow(() ->
+              CommandException.failed(
+                  "the coordinator ended the audit of run %s without a report; repeat it"
+                      .formatted(run)));
+    }
+  }
+
+  private Optional<io.gradus.ledger.v1.AuditReport> received(
+      CoordinatorChannel channel, String run) {
+    try (var progress = new Progress(run)) {
+      Optional<io.gradus.ledger.v1.AuditReport> report = Optional.empty();
+      Iterator<AuditRunResponse> answers =
+          LedgerServiceGrpc.newBlockingStub(channel)
+              .auditRun(AuditRunRequest.newBuilder().setRunId(run).build());
+      while (answers.hasNext()) {
+        AuditRunResponse answer = answers.next();
+        if (answer.hasReport()) {
+          report = Optional.of(answer.getReport());
+        } else {
+          var _ = progress.rowsRead(answer.getRowsRead());
+        }
+      }
+      return report;
+    } catch (StatusRuntimeException e) {
+      throw RunCalls.refused(channel, e.getStatus());
+    }
+  }
+
+  private static AuditReport mapped(io.gradus.ledger.v1.AuditReport report) {
+    return new AuditReport(
+        report.getRunId(),
+        report.getRunState(),
+        report.getGroupsCreated(),
+        report.getGroupsMap(),
+        report.getUses(),
+        report.getBatchesMap(),
+        report.getOptimizerSteps(),
+        report.getPolicyVersions(),
+        report.getResidual(),
+        report.getFindingsList().stream()
+            .map(finding -> new Finding(finding.getRule(), finding.getRow(), finding.getMessage()))
+            .toList());
+  }
+
+  /// @param source where the books are
+  private int tell(String source, List<AuditReport> reports) {
     if (isJson) {
-      console.out().println(json(file, reports));
+      console.out().println(json(source, reports));
     } else {
-      reports.forEach(report -> print(file, report));
+      reports.forEach(report -> print(source, report));
     }
     return reports.stream().allMatch(AuditReport::isSound) ? ExitStatus.DONE : ExitStatus.FAILED;
   }
@@ -144,7 +221,7 @@ final class LedgerAuditCommand implements Callable<Integer> {
 
   // ---- for people
 
-  private void print(Path file, AuditReport report) {
+  private void print(String file, AuditReport report) {
     console
         .out()
         .printf(
@@ -189,10 +266,9 @@ final class LedgerAuditCommand implements Callable<Integer> {
 
   // ---- for machines
 
-  private static ObjectNode json(Path file, List<AuditReport> reports) {
+  private static ObjectNode json(String file, List<AuditReport> reports) {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
-    json.put("ledger", file.toString())
-        .put("sound", reports.stream().allMatch(AuditReport::isSound));
+    json.put("ledger", file).put("sound", reports.stream().allMatch(AuditReport::isSound));
     ArrayNode runs = json.putArray("runs");
     for (AuditReport report : reports) {
       ObjectNode run =

@@ -172,12 +172,13 @@ final class LocalRun {
       Interruption interruption)
       throws IOException, InterruptedException {
     system.work(progress.getRunId(), spec.getResources());
-    ProgressDisplay display = display();
+    ProgressDisplay display = display(console, output);
     var session =
         new RunSession(
             progress.getRunId(),
             spec,
             start,
+            RunSession.Patience.WITH_OWN_SYSTEM,
             console.clock(),
             display,
             metrics,
@@ -188,7 +189,7 @@ final class LocalRun {
     return new Ended(ending, session.toFirstStep(), false);
   }
 
-  private ProgressDisplay display() {
+  static ProgressDisplay display(Console console, Output output) {
     if (output != Output.PROGRESS) {
       return ProgressDisplay.none();
     }
@@ -213,7 +214,8 @@ final class LocalRun {
           directory.report(),
           Report.html(summary, directory.metrics(), Files.readString(directory.spec()), target));
     }
-    var words = new LastWords(directory.path(), ending, ended.wasOver());
+    var words =
+        new LastWords(new LastWords.Place.Directory(directory.path()), ending, ended.wasOver());
     if (output == Output.JSON) {
       ObjectNode line = JsonNodeFactory.instance.objectNode();
       line.set("summary", summary);

@@ -5,19 +5,16 @@ import io.gradus.cli.embedded.EmbeddedSystem;
 import io.gradus.cli.embedded.EmbeddedSystem.Preparation;
 import io.gradus.cli.rundir.RunDirectory;
 import io.gradus.cli.rundir.RunDirectoryException;
-import io.gradus.cli.spec.Setting;
 import io.gradus.cli.spec.SpecRefusedException;
 import io.gradus.run.v1.RunSpec;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.ZoneOffset;
-import java.time.format.DateTimeFormatter;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -43,9 +40,6 @@ import picocli.CommandLine.Parameters;
     })
 final class RunCommand implements Callable<Integer> {
 
-  private static final DateTimeFormatter BEGUN =
-      DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss").withZone(ZoneOffset.UTC);
-
   private static final Path RUNS = Path.of("runs");
 
   private static final int MOST_NAMES = 100;
@@ -56,14 +50,7 @@ final class RunCommand implements Callable<Integer> {
   @Parameters(paramLabel = "SPEC", arity = "0..1", description = "The run spec, a YAML file.")
   private @Nullable Path file;
 
-  @Option(
-      names = "--set",
-      paramLabel = "PATH=VALUE",
-      description = "Lay a value over the spec; may be repeated, later ones win.")
-  private List<String> settings = new ArrayList<>();
-
-  @Option(names = "--seed", paramLabel = "N", description = "The same as --set seed=N.")
-  private @Nullable String seed;
+  @Mixin private SpecOptions laidOver = new SpecOptions();
 
   @Option(
       names = "--run-dir",
@@ -98,7 +85,7 @@ final class RunCommand implements Callable<Integer> {
     refuseContradictions();
     Path toResume = resumed;
     if (isExplained) {
-      console.out().print(EffectiveSpec.read(spec(), settings()).explained());
+      console.out().print(EffectiveSpec.read(file(), laidOver.settings()).explained());
       return ExitStatus.DONE;
     }
     Output output = isJson ? Output.JSON : isQuiet ? Output.QUIET : Output.PROGRESS;
@@ -118,7 +105,7 @@ final class RunCommand implements Callable<Integer> {
 
   private int begin(LocalRun run)
       throws SpecRefusedException, RunDirectoryException, InterruptedException {
-    RunSpec spec = EffectiveSpec.read(spec(), settings()).spec();
+    RunSpec spec = EffectiveSpec.read(file(), laidOver.settings()).spec();
     Path given = directory;
     String runId = given == null ? freeName(idOf(spec)) : idOf(spec);
     try (RunDirectory held = RunDirectory.create(given == null ? RUNS.resolve(runId) : given)) {
@@ -134,14 +121,12 @@ final class RunCommand implements Callable<Integer> {
       }
       return;
     }
-    if (file != null || !settings.isEmpty() || seed != null || directory != null) {
+    Optional<String> used = laidOver.used();
+    if (file != null || used.isPresent() || directory != null) {
       throw CommandException.wrongInput(
           ("--resume goes on with the spec and the directory that the run has; leave out %s, or"
                   + " start a new run without --resume")
-              .formatted(
-                  file != null
-                      ? file
-                      : !settings.isEmpty() ? "--set" : seed != null ? "--seed" : "--run-dir"));
+              .formatted(file != null ? file.toString() : used.orElse("--run-dir")));
     }
     if (isExplained) {
       throw CommandException.wrongInput(
@@ -150,23 +135,12 @@ final class RunCommand implements Callable<Integer> {
     }
   }
 
-  private Path spec() {
+  private Path file() {
     return Optional.ofNullable(file).orElseThrow();
   }
 
-  private List<Setting> settings() throws SpecRefusedException {
-    List<Setting> all = new ArrayList<>();
-    for (String setting : settings) {
-      all.add(Setting.parse("--set", setting));
-    }
-    if (seed != null) {
-      all.add(Setting.ofField("--seed", "seed", seed));
-    }
-    return all;
-  }
-
   private String idOf(RunSpec spec) {
-    return spec.getName() + "-" + BEGUN.format(console.clock().instant());
+    return RunIds.of(spec, console.clock().instant());
   }
 
   /// Two runs may begin in one second.

@@ -6,6 +6,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Clock;
+import java.util.Map;
 
 /// Runs the command in the JVM of a test.
 final class CommandLines {
@@ -28,6 +29,11 @@ final class CommandLines {
   }
 
   static Result gradus(Interrupts interrupts, String... arguments) {
+    return gradus(Map.of(), interrupts, arguments);
+  }
+
+  static Result gradus(
+      Map<String, String> environment, Interrupts interrupts, String... arguments) {
     var out = new ByteArrayOutputStream();
     var err = new ByteArrayOutputStream();
     var console =
@@ -37,6 +43,7 @@ final class CommandLines {
             false,
             100,
             false,
+            environment,
             Clock.systemUTC());
     int status = GradusCommand.execute(console, interrupts, arguments);
     return new Result(

@@ -217,7 +217,7 @@ class LedgerAuditCommandTest {
     gradus("ledger", "audit", "/nowhere").isRefusedWith(2, "/nowhere is not there; name a run");
     gradus("ledger", "audit", directory.toString())
         .isRefusedWith(2, directory.resolve("ledger.db") + ": no ledger is there");
-    gradus("ledger", "audit").isRefusedWith(2, "Missing required parameter: 'DIR'");
+    gradus("ledger", "audit").isRefusedWith(2, "Missing required parameter: 'DIR|RUN'");
   }
 
   @Test

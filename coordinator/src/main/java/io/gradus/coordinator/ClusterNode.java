@@ -14,6 +14,9 @@ import com.typesafe.config.Config;
 import com.typesafe.config.ConfigFactory;
 import io.gradus.coordinator.cluster.LedgerLease;
 import io.gradus.coordinator.ledger.LeaseRows;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.BindException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeUnit;
@@ -72,24 +75,57 @@ public final class ClusterNode implements AutoCloseable {
   }
 
   private static ActorSystem<Void> among(Config akka, LeaseRows leases, LongSupplier nanoTime) {
+    Config config = resolved(akka);
     ActorSystem<Void> system =
-        ActorSystem.create(
-            Behaviors.empty(),
-            NAME,
-            ActorSystemSetup.create(
-                BootstrapSetup.create(resolved(akka)), LedgerLease.rows(leases, nanoTime)));
+        listening(
+            config,
+            "akka.remote.artery.canonical",
+            "cluster.port",
+            () ->
+                ActorSystem.create(
+                    Behaviors.empty(),
+                    NAME,
+                    ActorSystemSetup.create(
+                        BootstrapSetup.create(config), LedgerLease.rows(leases, nanoTime))));
     try {
       var _ =
-          AkkaManagement.get(Adapter.toClassic(system))
-              .start()
-              .toCompletableFuture()
-              .orTimeout(MANAGEMENT_STARTS_WITHIN_SECONDS, TimeUnit.SECONDS)
-              .join();
+          listening(
+              config,
+              "akka.management.http",
+              "cluster.management-port",
+              () ->
+                  AkkaManagement.get(Adapter.toClassic(system))
+                      .start()
+                      .toCompletableFuture()
+                      .orTimeout(MANAGEMENT_STARTS_WITHIN_SECONDS, TimeUnit.SECONDS)
+                      .join());
       ClusterBootstrap.get(Adapter.toClassic(system)).start();
       ClusterSharding.get(system);
       return system;
     } catch (RuntimeException failure) {
       system.terminate();
+      throw failure;
+    }
+  }
+
+  /// Starts what listens; says which setting is to be changed where it cannot.
+  private static <T> T listening(Config config, String block, String setting, Supplier<T> start) {
+    try {
+      return start.get();
+    } catch (RuntimeException failure) {
+      for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
+        if (cause instanceof BindException) {
+          throw new UncheckedIOException(
+              new IOException(
+                  "%s:%d cannot be listened on: %s; end what holds it, or choose another %s"
+                      .formatted(
+                          config.getString(block + ".hostname"),
+                          config.getInt(block + ".port"),
+                          cause.getMessage(),
+                          setting),
+                  failure));
+        }
+      }
       throw failure;
     }
   }

@@ -15,6 +15,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /// How a coordinator is set up; what each setting means is said in reference.conf.
@@ -93,6 +94,14 @@ public record CoordinatorConfig(
                         quoted(checkpointStore.toAbsolutePath().toUri().toString()),
                         quoted(inProcessName)))
             .atPath(ROOT));
+  }
+
+  /// Reads `settings`, by keys below `gradus.coordinator` such as `ledger.jdbc-url`, over the
+  /// defaults.
+  ///
+  /// @throws IllegalArgumentException naming the key that is wrong
+  public static CoordinatorConfig from(Map<String, ?> settings) {
+    return from(ConfigFactory.parseMap(settings).atPath(ROOT));
   }
 
   /// Configuration of the actor system by default.

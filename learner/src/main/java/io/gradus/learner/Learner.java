@@ -4,6 +4,7 @@ import io.gradus.learner.chunks.ChunkServer;
 import io.gradus.learner.chunks.ChunkServerConfig;
 import io.gradus.learner.link.Calls;
 import io.gradus.learner.link.Inbox;
+import io.gradus.learner.link.LinkException;
 import io.gradus.learner.publication.CheckpointWriter;
 import io.gradus.policy.nativememory.TorchThread;
 import io.grpc.Channel;
@@ -95,19 +96,36 @@ public final class Learner implements AutoCloseable {
                   rolloutsSampling,
                   nanoTime))
           .run();
+    } catch (LinkException refused) {
+      if (refused.isBusy()) {
+        // Whoever started it may try another run, or this one again.
+        log.atDebug().addKeyValue("run", config.runId()).log("another learner works on the run");
+      } else {
+        logDeath(refused);
+      }
+      throw refused;
     } catch (Exception | Error e) {
-      log.atError()
-          .addKeyValue("run", config.runId())
-          .addKeyValue("learner", config.learnerId())
-          .setCause(e)
-          .log("the learner cannot go on");
+      logDeath(e);
       throw e;
     }
+  }
+
+  private void logDeath(Throwable cause) {
+    log.atError()
+        .addKeyValue("run", config.runId())
+        .addKeyValue("learner", config.learnerId())
+        .setCause(cause)
+        .log("the learner cannot go on");
   }
 
   /// What the learner has done so far.
   public LearnerFigures figures() {
     return meters.figures();
+  }
+
+  /// Whether it has joined the run, and a coordinator answers it.
+  public boolean isJoined() {
+    return meters.sessions.get() > 0 && calls.isAnswered();
   }
 
   /// Completes when the run has ended or the learner was drained or closed; exceptionally when it

@@ -61,6 +61,23 @@ public record LearnerConfig(
     }
   }
 
+  /// The same with other limits for the absence of the coordinator, and for draining.
+  public LearnerConfig withLimits(Duration reconnecting, Duration draining) {
+    return new LearnerConfig(
+        runId,
+        learnerId,
+        replicas,
+        credits,
+        reportsInFlight,
+        callTimeout,
+        streamSilence,
+        reconnecting,
+        writeTimeout,
+        draining,
+        canaryNats,
+        chunkServer);
+  }
+
   /// The defaults for a learner of so many replicas.
   public static LearnerConfig of(String runId, String learnerId, int replicas) {
     return new LearnerConfig(

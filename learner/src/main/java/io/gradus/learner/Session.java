@@ -112,6 +112,7 @@ final class Session implements AutoCloseable {
     stream =
         new StreamKeeper(
             parts.channel(),
+            parts.calls(),
             config,
             epoch.value(),
             parts.chunkServerUri(),

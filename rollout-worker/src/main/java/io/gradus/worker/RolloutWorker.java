@@ -133,16 +133,24 @@ public final class RolloutWorker implements AutoCloseable {
     return meters.isSampling.get();
   }
 
+  /// Whether a coordinator holds the worker's stream.
+  public boolean isConnected() {
+    return workLoop.isConnected();
+  }
+
   /// Completes when the worker has ended by itself or was closed; exceptionally if its engine died.
   public CompletableFuture<WorkLoop.Ending> ending() {
     return ending.copy();
   }
 
-  /// Abandons what is being sampled, waits a bounded time for submits under way, and ends.
+  /// Hands back what was not begun, abandons what is being sampled, waits a bounded time for
+  /// submits under way, and ends. Leases that are abandoned return when the stream closes, at the
+  /// end.
   @Override
   public void close() {
     closing.set(true);
     book.stop();
+    giveBack(book.takeQueued(), "the worker closes");
     submitLoop.drain();
     engineThread.close();
     join(weightsThread);

@@ -68,4 +68,17 @@ public record WorkerConfig(
         drainTimeout,
         Optional.of(cache));
   }
+
+  /// The same with other limits for the absence of the coordinator, and for closing.
+  public WorkerConfig withLimits(Duration reconnecting, Duration draining) {
+    return new WorkerConfig(
+        workerId,
+        slots,
+        queuedGroups,
+        submitsInFlight,
+        submitTimeout,
+        reconnecting,
+        draining,
+        weightsCache);
+  }
 }

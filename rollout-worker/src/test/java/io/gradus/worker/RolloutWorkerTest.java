@@ -274,6 +274,26 @@ class RolloutWorkerTest {
   }
 
   @Test
+  void handsBackWhatItHasNotBegunWhenItCloses(TestInfo info) throws IOException {
+    engine.permits.drainPermits();
+    coordinator.publish(1);
+    RolloutWorker worker = start(info);
+    await().until(() -> !coordinator.heartbeats.isEmpty());
+    coordinator.grantNow(List.of(leases(1, SLOTS, 2, GroupPurpose.GROUP_PURPOSE_TRAINING, 1)));
+    await().until(() -> engine.sampling.get() == 1);
+    coordinator.grantNow(List.of(leases(SLOTS + 1, 5, 2, GroupPurpose.GROUP_PURPOSE_TRAINING, 1)));
+    await().until(() -> coordinator.heartbeats.getLast().getLeasesCount() == SLOTS + 5);
+    assertThat(worker.isConnected()).isTrue();
+
+    worker.close();
+
+    await().until(() -> coordinator.failed.size() == 5);
+    assertThat(coordinator.failed.stream().map(GroupFailed::getGroupId))
+        .containsExactlyInAnyOrder(9L, 10L, 11L, 12L, 13L);
+    assertThat(worker.isConnected()).isFalse();
+  }
+
+  @Test
   void comesBackAfterTheCoordinatorWasAwayAndTellsItsVersion(TestInfo info) throws IOException {
     coordinator.publish(1);
     start(info);

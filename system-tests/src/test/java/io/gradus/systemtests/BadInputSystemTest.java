@@ -60,7 +60,7 @@ class BadInputSystemTest {
       String list = ("*a" + (level - 1) + ", ").repeat(9);
       bomb.append("a%d: &a%d [%s]\n".formatted(level, level, list.substring(0, list.length() - 2)));
     }
-    isRefused(2, "a spec is read without aliases", "run", file("bomb.yaml", bomb.toString()));
+    isRefused(2, "files are read without aliases", "run", file("bomb.yaml", bomb.toString()));
     isRefused(
         2, "nested more than 20 levels", "run", file("deep.yaml", "a: " + "[".repeat(100_000)));
   }

@@ -68,6 +68,11 @@ final class RunProcess implements AutoCloseable {
     assertThat(process.waitFor(DIES_WITHIN.toMillis(), TimeUnit.MILLISECONDS)).isTrue();
   }
 
+  /// SIGTERM.
+  void terminate() {
+    process.destroy();
+  }
+
   /// Waits until the process has ended by itself.
   int awaitExit(Duration limit) throws InterruptedException, IOException {
     assertThat(process.waitFor(limit.toMillis(), TimeUnit.MILLISECONDS))

@@ -200,6 +200,11 @@ public final class EmbeddedSystem implements RunningSystem {
     return time;
   }
 
+  @Override
+  public Optional<String> interrupted() {
+    return Optional.of("  stopping; Ctrl-C again ends at once");
+  }
+
   /// Ends sampling, so that the learner has the processors to itself, and has it leave a durable
   /// checkpoint.
   @Override

@@ -41,6 +41,11 @@ public final class MetricsLog implements AutoCloseable {
             file, StandardCharsets.UTF_8, StandardOpenOption.CREATE, StandardOpenOption.APPEND));
   }
 
+  /// Lines that are only returned.
+  public static MetricsLog unwritten() {
+    return new MetricsLog(Writer.nullWriter());
+  }
+
   /// Writes the line of `progress` and returns it, without the line break.
   ///
   /// @param workerSeconds what rollout workers spent on each activity, such as `sampling_seconds`

@@ -1,6 +1,7 @@
 package io.gradus.cli.session;
 
 import com.google.protobuf.Duration;
+import io.gradus.cli.link.Statuses;
 import io.gradus.cli.progress.ProgressDisplay;
 import io.gradus.cli.progress.Rates;
 import io.gradus.cli.report.MetricsLog;
@@ -30,7 +31,8 @@ import java.util.stream.Collectors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/// Follows a run from its first progress message to its end in this process.
+/// Follows a run from its first progress message to its end here: that of the run, or of whoever
+/// looks on.
 public final class RunSession {
 
   private static final Logger LOG = LoggerFactory.getLogger(RunSession.class);
@@ -40,7 +42,9 @@ public final class RunSession {
   private static final java.time.Duration RECORDED_EVERY = java.time.Duration.ofSeconds(1);
   private static final java.time.Duration ANSWER_WITHIN = java.time.Duration.ofSeconds(10);
   private static final java.time.Duration SILENT_FOR = java.time.Duration.ofSeconds(30);
-  private static final int MOST_BROKEN_WATCHES = 5;
+
+  /// Between two attempts to watch a run whose coordinator is away.
+  private static final java.time.Duration WATCHED_AGAIN_AFTER = java.time.Duration.ofMillis(500);
 
   private sealed interface Event {
     record Progress(RunProgress progress) implements Event {}
@@ -61,6 +65,7 @@ public final class RunSession {
   private final BlockingQueue<Event> events = new ArrayBlockingQueue<>(QUEUED_EVENTS);
   private RunProgress newest = RunProgress.getDefaultInstance();
   private Instant recordedAt = Instant.MIN;
+  private Instant heardAt = Instant.MIN;
   private Optional<java.time.Duration> toFirstStep = Optional.empty();
   private int brokenWatches;
 
@@ -72,17 +77,35 @@ public final class RunSession {
 
   private final Start start;
 
+  /// How long a session holds out when its watch breaks.
+  ///
+  /// @param brokenWatches so many in a row without a message
+  /// @param silence so long without a message
+  public record Patience(int brokenWatches, java.time.Duration silence) {
+
+    /// Where the coordinator is in this process: if it does not answer, waiting does not help.
+    public static final Patience WITH_OWN_SYSTEM = new Patience(5, java.time.Duration.ofDays(1));
+
+    /// Where others start coordinators again.
+    public static final Patience WITH_OTHERS =
+        new Patience(Integer.MAX_VALUE, java.time.Duration.ofMinutes(10));
+  }
+
+  private final Patience patience;
+
   /// @param jsonLines takes each line of metrics, for machines that follow
   public RunSession(
       String runId,
       RunSpec spec,
       Start start,
+      Patience patience,
       Clock clock,
       ProgressDisplay display,
       MetricsLog metrics,
       Consumer<String> jsonLines) {
     this.runId = runId;
     this.start = start;
+    this.patience = patience;
     this.clock = clock;
     this.display = display;
     this.metrics = metrics;
@@ -131,8 +154,17 @@ public final class RunSession {
     Context.CancellableContext watch = Context.ROOT.withCancellation();
     try {
       watch.run(() -> watch(system));
+      heardAt = clock.instant();
+      Optional<Instant> againAt = Optional.empty();
       while (true) {
-        Event event = events.poll(SILENT_FOR.toMillis(), TimeUnit.MILLISECONDS);
+        java.time.Duration wait =
+            againAt.map(at -> java.time.Duration.between(clock.instant(), at)).orElse(SILENT_FOR);
+        Event event = events.poll(Math.max(0, wait.toMillis()), TimeUnit.MILLISECONDS);
+        if (event == null && againAt.isPresent()) {
+          againAt = Optional.empty();
+          watch.run(() -> watch(system));
+          continue;
+        }
         if (event == null) {
           LOG.atWarn().addKeyValue("seconds", SILENT_FOR.toSeconds()).log("run is silent");
           continue;
@@ -145,14 +177,22 @@ public final class RunSession {
             }
           }
           case Event.WatchEnded(Status status) -> {
-            if (++brokenWatches > MOST_BROKEN_WATCHES) {
+            boolean isSilent = heardAt.plus(patience.silence()).isBefore(clock.instant());
+            if (++brokenWatches > patience.brokenWatches()
+                || isSilent
+                || !Statuses.mayPass(status)) {
               return new Ending.Broken(newest, status.asRuntimeException());
             }
             LOG.atWarn().addKeyValue("status", status).log("watch ended, beginning anew");
-            watch.run(() -> watch(system));
+            // The first time at once: another coordinator is likely to be there.
+            againAt =
+                Optional.of(
+                    brokenWatches == 1
+                        ? clock.instant()
+                        : clock.instant().plus(WATCHED_AGAIN_AFTER));
           }
           case Event.Interrupted _ -> {
-            display.say("  stopping; Ctrl-C again ends at once");
+            system.interrupted().ifPresent(display::say);
             LOG.atInfo().log("interrupted, draining");
             system.drain();
             return new Ending.Interrupted(last(system));
@@ -207,10 +247,11 @@ public final class RunSession {
   }
 
   private void take(RunProgress progress, RunningSystem system) throws IOException {
+    brokenWatches = 0;
+    heardAt = clock.instant();
     if (progress.getRevision() < newest.getRevision()) {
       return;
     }
-    brokenWatches = 0;
     long stepsBefore = newest.getOptimizerSteps();
     boolean isFirst = newest.getRunId().isEmpty();
     newest = progress;

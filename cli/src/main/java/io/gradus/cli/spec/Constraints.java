@@ -13,7 +13,6 @@ import com.google.protobuf.Descriptors.OneofDescriptor;
 import com.google.protobuf.Duration;
 import com.google.protobuf.Message;
 import io.gradus.coordinator.edge.SchemaRules;
-import io.gradus.run.v1.RunSpec;
 import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -37,20 +36,22 @@ final class Constraints {
 
   private Constraints() {}
 
-  /// What `spec` breaks.
+  /// What `spec`, of this kind, breaks.
   ///
   /// Protovalidate compiles its rules with CEL, the better part of a second; so a sound spec never
   /// meets it.
-  static List<SpecReader.Problem> faults(RunSpec spec) {
-    return new SchemaRules().violations(spec).isEmpty() ? List.of() : told(spec);
+  static List<SpecReader.Problem> faults(SpecKind<?> kind, Message spec) {
+    return new SchemaRules().violations(spec).isEmpty() ? List.of() : told(kind, spec);
   }
 
-  private static List<SpecReader.Problem> told(RunSpec spec) {
+  private static List<SpecReader.Problem> told(SpecKind<?> kind, Message spec) {
     Validator validator = ValidatorFactory.newBuilder().build();
     try {
-      return validator.validate(spec).getViolations().stream().map(Constraints::problem).toList();
+      return validator.validate(spec).getViolations().stream()
+          .map(violation -> problem(kind, violation))
+          .toList();
     } catch (ValidationException e) {
-      throw new IllegalStateException("the constraints of the run spec cannot be evaluated", e);
+      throw new IllegalStateException("the constraints of the schema cannot be evaluated", e);
     }
   }
 
@@ -81,10 +82,10 @@ final class Constraints {
     return parts.isEmpty() ? Optional.empty() : Optional.of(String.join(" and ", parts));
   }
 
-  private static SpecReader.Problem problem(Violation violation) {
+  private static SpecReader.Problem problem(SpecKind<?> kind, Violation violation) {
     var proto = violation.toProto();
     List<FieldPathElement> elements = proto.getField().getElementsList();
-    Descriptor type = RunSpec.getDescriptor();
+    Descriptor type = kind.descriptor();
     var path = new StringBuilder();
     for (int i = 0; i < elements.size(); i++) {
       FieldPathElement element = elements.get(i);
@@ -101,7 +102,7 @@ final class Constraints {
         type = field.getMessageType();
         continue;
       }
-      return new SpecReader.Problem(path.toString(), aboutField(violation, field, element));
+      return new SpecReader.Problem(path.toString(), aboutField(kind, violation, field, element));
     }
     return new SpecReader.Problem(path.toString(), proto.getMessage());
   }
@@ -120,11 +121,11 @@ final class Constraints {
   }
 
   private static String aboutField(
-      Violation violation, FieldDescriptor field, FieldPathElement element) {
+      SpecKind<?> kind, Violation violation, FieldDescriptor field, FieldPathElement element) {
     var proto = violation.toProto();
     String rule = proto.getRuleId();
     if (rule.equals("required") || rule.startsWith("repeated.min_items")) {
-      return "is missing; every spec needs it";
+      return "is missing; every %s needs it".formatted(kind.subject());
     }
     if (rule.startsWith("repeated.max_items")) {
       return "has too many items; at most %s are allowed".formatted(ruleValue(violation));

@@ -3,6 +3,11 @@ package io.gradus.cli.spec;
 /// Where a part of a spec comes from, as its author would name it.
 public sealed interface Origin {
 
+  /// The same to a reader who knows which file is meant.
+  default String brief() {
+    return toString();
+  }
+
   /// A line of a file.
   ///
   /// @param line from 1
@@ -17,6 +22,11 @@ public sealed interface Origin {
     public String toString() {
       return file + ":" + line;
     }
+
+    @Override
+    public String brief() {
+      return "line " + line;
+    }
   }
 
   /// A file, where no line can be named.
@@ -24,6 +34,14 @@ public sealed interface Origin {
     @Override
     public String toString() {
       return file;
+    }
+  }
+
+  /// A variable of the environment.
+  record Variable(String name) implements Origin {
+    @Override
+    public String toString() {
+      return name;
     }
   }
 

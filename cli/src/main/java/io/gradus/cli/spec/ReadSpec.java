@@ -1,23 +1,23 @@
 package io.gradus.cli.spec;
 
-import io.gradus.run.v1.RunSpec;
+import com.google.protobuf.Message;
 import java.util.Map;
 
-/// A spec with the place of every field that was written in it.
-public final class ReadSpec {
+/// What was read, with the place of every field that was written in it.
+public final class ReadSpec<M extends Message> {
 
-  private final RunSpec spec;
+  private final M spec;
   private final Origin whole;
   private final Map<String, Origin> originsByPath;
 
-  ReadSpec(RunSpec spec, Origin whole, Map<String, Origin> originsByPath) {
+  ReadSpec(M spec, Origin whole, Map<String, Origin> originsByPath) {
     this.spec = spec;
     this.whole = whole;
     this.originsByPath = Map.copyOf(originsByPath);
   }
 
   /// What was written, without defaults.
-  public RunSpec spec() {
+  public M spec() {
     return spec;
   }
 

@@ -1,5 +1,7 @@
 package io.gradus.cli.spec;
 
+import com.google.protobuf.Descriptors.Descriptor;
+import com.google.protobuf.Descriptors.FieldDescriptor;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Pattern;
@@ -33,12 +35,18 @@ public record Setting(Origin origin, List<Step> path, String value) {
   }
 
   /// Reads `path=value` as it was given to `option`.
-  public static Setting parse(String option, String text) throws SpecRefusedException {
-    var origin = new Origin.Option(option + " " + text);
+  public static Setting parse(String option, String text, SpecKind<?> kind)
+      throws SpecRefusedException {
     int equals = text.indexOf('=');
+    // The value may be a secret, and an origin is printed.
+    var origin =
+        new Origin.Option(
+            option
+                + " "
+                + (hasSecrets(kind.descriptor()) && equals > 0 ? text.substring(0, equals) : text));
     if (equals < 1) {
       throw SpecRefusedException.of(
-          origin, "is not of the form path=value, such as --set rollout.temperature=0.8");
+          origin, "is not of the form path=value, such as --set " + kind.setting());
     }
     List<Step> path = new ArrayList<>();
     for (String part : text.substring(0, equals).split("\\.", -1)) {
@@ -62,6 +70,14 @@ public record Setting(Origin origin, List<Step> path, String value) {
       }
     }
     return new Setting(origin, path, text.substring(equals + 1));
+  }
+
+  private static boolean hasSecrets(Descriptor type) {
+    return type.getFields().stream()
+        .anyMatch(field ->
+            SpecReader.isSecret(field)
+                || (field.getJavaType() == FieldDescriptor.JavaType.MESSAGE
+                    && hasSecrets(field.getMessageType())));
   }
 
   /// Writes the value into `root`, making the blocks on the way to it.

@@ -12,21 +12,19 @@ import java.nio.file.Path;
 import java.util.Optional;
 import java.util.stream.Stream;
 
-/// The bytes of a spec file as text, or a reason why they are none.
+/// The bytes of a file as text, or a reason why they are none.
 final class SpecFile {
 
-  /// Largest spec that is read. A real one has a few kilobytes.
+  /// Largest file that is read. A real one has a few kilobytes.
   static final int MAX_BYTES = 1 << 20;
 
   private SpecFile() {}
 
   /// Reads at most [#MAX_BYTES] and one, whatever the size of the file.
-  static String read(Path file) throws SpecRefusedException {
+  static String read(Path file, SpecKind<?> kind) throws SpecRefusedException {
     Origin origin = new Origin.WholeFile(file.toString());
     if (Files.isDirectory(file)) {
-      throw SpecRefusedException.of(
-          origin,
-          "is a directory; name the spec file in it, or --resume it if it is a run directory");
+      throw SpecRefusedException.of(origin, "is a directory; " + kind.ifDirectory());
     }
     if (!Files.exists(file)) {
       throw SpecRefusedException.of(
@@ -34,7 +32,8 @@ final class SpecFile {
           "does not exist" + nearestFile(file).map("; did you mean %s?"::formatted).orElse(""));
     }
     if (!Files.isRegularFile(file)) {
-      throw SpecRefusedException.of(origin, "is not a regular file; write the spec into one");
+      throw SpecRefusedException.of(
+          origin, "is not a regular file; write the %s into one".formatted(kind.document()));
     }
     byte[] bytes;
     try (InputStream in = Files.newInputStream(file)) {
@@ -47,12 +46,14 @@ final class SpecFile {
     if (bytes.length > MAX_BYTES) {
       throw SpecRefusedException.of(
           origin,
-          "is larger than 1 MiB; a spec has a few kilobytes, so this is probably another file");
+          "is larger than 1 MiB; a %s has a few kilobytes, so this is probably another file"
+              .formatted(kind.document()));
     }
-    return text(bytes, origin);
+    return text(bytes, origin, kind);
   }
 
-  private static String text(byte[] bytes, Origin origin) throws SpecRefusedException {
+  private static String text(byte[] bytes, Origin origin, SpecKind<?> kind)
+      throws SpecRefusedException {
     if (startsWith(bytes, 0xEF, 0xBB, 0xBF)) {
       throw SpecRefusedException.of(
           origin, "begins with a byte order mark; save it as UTF-8 without one");
@@ -63,7 +64,9 @@ final class SpecFile {
     for (int i = 0; i < bytes.length; i++) {
       if (bytes[i] == 0) {
         throw SpecRefusedException.of(
-            origin, "is not a text file (byte %d is 0); a spec is YAML in UTF-8".formatted(i));
+            origin,
+            "is not a text file (byte %d is 0); a %s is YAML in UTF-8"
+                .formatted(i, kind.document()));
       }
     }
     var buffer = ByteBuffer.wrap(bytes);
@@ -77,7 +80,8 @@ final class SpecFile {
     } catch (CharacterCodingException _) {
       throw SpecRefusedException.of(
           origin,
-          "is not UTF-8 (byte %d is wrong); a spec is YAML in UTF-8".formatted(buffer.position()));
+          "is not UTF-8 (byte %d is wrong); a %s is YAML in UTF-8"
+              .formatted(buffer.position(), kind.document()));
     }
   }
 

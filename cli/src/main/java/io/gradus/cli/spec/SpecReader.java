@@ -4,7 +4,6 @@ import com.google.protobuf.Descriptors.Descriptor;
 import com.google.protobuf.Descriptors.FieldDescriptor;
 import com.google.protobuf.Duration;
 import com.google.protobuf.Message;
-import io.gradus.run.v1.RunSpec;
 import java.math.BigDecimal;
 import java.math.BigInteger;
 import java.nio.file.Path;
@@ -17,12 +16,12 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.regex.Pattern;
 
-/// Reads a run spec: YAML by the field names of the proto, enum values by their short names,
-/// durations as `15s`.
+/// Reads a run spec or the settings of a process: YAML by the field names of the proto, enum values
+/// by their short names, durations as `15s`.
 ///
 /// All faults are collected, so that a file is mended in one go; after [#MAX_FAULTS] the rest is
 /// only counted.
-public final class SpecReader {
+public final class SpecReader<M extends Message> {
 
   /// Most faults told at once.
   public static final int MAX_FAULTS = 20;
@@ -35,79 +34,92 @@ public final class SpecReader {
 
   private static final BigInteger TWO_TO_64 = BigInteger.ONE.shiftLeft(64);
 
+  private final SpecKind<M> kind;
   private final Origin whole;
   private final Map<String, Origin> origins = new LinkedHashMap<>();
   private final List<SpecFault> faults = new ArrayList<>();
 
-  private SpecReader(Origin whole) {
+  private SpecReader(SpecKind<M> kind, Origin whole) {
+    this.kind = kind;
     this.whole = whole;
   }
 
   /// Reads `file` and lays `settings` over it, in their order.
-  public static ReadSpec read(Path file, List<Setting> settings) throws SpecRefusedException {
-    return read(SpecFile.read(file), file.toString(), settings);
+  public static <M extends Message> ReadSpec<M> read(
+      SpecKind<M> kind, Path file, List<Setting> settings) throws SpecRefusedException {
+    return read(kind, SpecFile.read(file, kind), new Origin.WholeFile(file.toString()), settings);
   }
 
-  /// Reads `text`, called `name` in messages, and checks it against the schema's constraints.
-  static ReadSpec read(String text, String name, List<Setting> settings)
+  /// Reads `settings` alone.
+  ///
+  /// @param whole where they come from, in messages about what is missing
+  public static <M extends Message> ReadSpec<M> read(
+      SpecKind<M> kind, Origin whole, List<Setting> settings) throws SpecRefusedException {
+    return read(kind, "", whole, settings);
+  }
+
+  /// Reads `text` and checks it against the schema's constraints.
+  static <M extends Message> ReadSpec<M> read(
+      SpecKind<M> kind, String text, Origin whole, List<Setting> settings)
       throws SpecRefusedException {
-    var reader = new SpecReader(new Origin.WholeFile(name));
-    ReadSpec read = reader.fields(text, name, settings);
-    Constraints.faults(read.spec()).stream()
-        .filter(problem -> !reader.isFaultyAt(problem.path()))
+    var reader = new SpecReader<>(kind, whole);
+    ReadSpec<M> read = reader.fields(text, settings);
+    Constraints.faults(kind, read.spec()).stream()
+        .filter(problem -> !isFaultyAt(reader.faults, problem.path()))
         .map(problem -> problem.at(read))
         .forEach(reader.faults::add);
-    reader.refuseFaulty();
+    refuseFaulty(reader.faults, whole);
     return read;
   }
 
   /// Reads `text` without looking at constraints.
-  static ReadSpec parse(String text, String name, List<Setting> settings)
+  static <M extends Message> ReadSpec<M> parse(
+      SpecKind<M> kind, String text, Origin whole, List<Setting> settings)
       throws SpecRefusedException {
-    var reader = new SpecReader(new Origin.WholeFile(name));
-    ReadSpec read = reader.fields(text, name, settings);
-    reader.refuseFaulty();
+    var reader = new SpecReader<>(kind, whole);
+    ReadSpec<M> read = reader.fields(text, settings);
+    refuseFaulty(reader.faults, whole);
     return read;
   }
 
-  private ReadSpec fields(String text, String name, List<Setting> settings)
-      throws SpecRefusedException {
-    YamlNode root =
-        YamlDocument.read(text, line -> new Origin.Line(name, line))
-            .orElseThrow(() ->
-                SpecRefusedException.of(
-                    whole,
-                    "is empty; a spec needs at least model, tasks, objective and stop"
-                        + " (examples/addition.yaml is one)"));
+  private ReadSpec<M> fields(String text, List<Setting> settings) throws SpecRefusedException {
+    Optional<YamlNode> document =
+        YamlDocument.read(text, line -> new Origin.Line(whole.toString(), line));
+    if (document.isEmpty() && kind.ifEmpty().isPresent()) {
+      throw SpecRefusedException.of(whole, kind.ifEmpty().get());
+    }
+    YamlNode root = document.orElseGet(() -> new YamlNode.Mapping(whole, new ArrayList<>()));
     if (!(root instanceof YamlNode.Mapping mapping)) {
       throw SpecRefusedException.of(
           root.origin(),
-          "holds %s where the fields of a run spec are expected, such as \"model:\""
-              .formatted(root.spoken()));
+          "holds %s where the fields of %s are expected, such as \"%s:\""
+              .formatted(root.spoken(), kind.title(), kind.field()));
     }
     for (Setting setting : settings) {
       setting.applyTo(mapping);
     }
-    RunSpec.Builder spec = RunSpec.newBuilder();
+    Message.Builder spec = kind.empty().newBuilderForType();
     fields(mapping, spec, "");
-    return new ReadSpec(spec.build(), whole, origins);
+    // A builder that a message gives builds a message of its own type.
+    @SuppressWarnings("unchecked")
+    M read = (M) spec.build();
+    return new ReadSpec<>(read, whole, origins);
   }
 
   /// Refuses `read` if later checks found `problems`, by path; their places are looked up.
-  public static void refuse(ReadSpec read, List<Problem> problems) throws SpecRefusedException {
-    var reader = new SpecReader(read.originOf(""));
-    problems.forEach(problem -> reader.faults.add(problem.at(read)));
-    reader.refuseFaulty();
+  public static void refuse(ReadSpec<?> read, List<Problem> problems) throws SpecRefusedException {
+    refuseFaulty(problems.stream().map(problem -> problem.at(read)).toList(), read.originOf(""));
   }
 
   /// A fault that knows its field but not its place.
   public record Problem(String path, String message) {
-    SpecFault at(ReadSpec read) {
+    SpecFault at(ReadSpec<?> read) {
       return new SpecFault(read.originOf(path), path, message);
     }
   }
 
-  private void refuseFaulty() throws SpecRefusedException {
+  private static void refuseFaulty(List<SpecFault> faults, Origin whole)
+      throws SpecRefusedException {
     if (faults.isEmpty()) {
       return;
     }
@@ -129,7 +141,7 @@ public final class SpecReader {
   }
 
   /// Whether a fault is already known at `path`, around it or below it: one mistake, one message.
-  private boolean isFaultyAt(String path) {
+  private static boolean isFaultyAt(List<SpecFault> faults, String path) {
     return faults.stream()
         .map(SpecFault::path)
         .anyMatch(faulty -> encloses(faulty, path) || encloses(path, faulty));
@@ -289,7 +301,8 @@ public final class SpecReader {
   }
 
   private String illTyped(YamlNode.Scalar scalar, FieldDescriptor field) {
-    String start = "is %s but must be %s".formatted(scalar.spoken(), expected(field));
+    String spoken = isSecret(field) ? SpecWriter.MASK : scalar.spoken();
+    String start = "is %s but must be %s".formatted(spoken, expected(field));
     if (field.getJavaType() == FieldDescriptor.JavaType.ENUM) {
       return start + didYouMean(scalar.text(), EnumNames.shortNames(field.getEnumType()));
     }
@@ -336,14 +349,14 @@ public final class SpecReader {
             field.getName());
   }
 
-  private static String unknownField(String name, Descriptor type) {
+  private String unknownField(String name, Descriptor type) {
     List<String> known = type.getFields().stream().map(FieldDescriptor::getName).toList();
     Optional<String> nearest = Nearest.of(name, known);
     if (nearest.isPresent()) {
       return "unknown field; did you mean %s?".formatted(nearest.get());
     }
     List<String> elsewhere = new ArrayList<>();
-    pathsTo(name, RunSpec.getDescriptor(), "", elsewhere);
+    pathsTo(name, kind.descriptor(), "", elsewhere);
     if (!elsewhere.isEmpty()) {
       return "unknown field here; it belongs to " + String.join(" or ", elsewhere);
     }
@@ -370,6 +383,15 @@ public final class SpecReader {
 
   private static String shortened(String path) {
     return path.length() <= 120 ? path : path.substring(0, 120) + "…";
+  }
+
+  /// Whether the value of `field` is never to be shown.
+  static boolean isSecret(FieldDescriptor field) {
+    return field.getOptions().getDebugRedact();
+  }
+
+  static boolean isText(FieldDescriptor field) {
+    return field.getJavaType() == FieldDescriptor.JavaType.STRING;
   }
 
   static boolean isDuration(FieldDescriptor field) {

@@ -4,14 +4,17 @@ import com.google.protobuf.Descriptors.EnumValueDescriptor;
 import com.google.protobuf.Descriptors.FieldDescriptor;
 import com.google.protobuf.Duration;
 import com.google.protobuf.Message;
-import io.gradus.run.v1.RunSpec;
 import java.math.BigDecimal;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
 
-/// Writes a spec as the YAML that [SpecReader] reads back into the same message.
+/// Writes a message as the YAML that [SpecReader] reads back into the same message, but for
+/// secrets, which are masked.
 public final class SpecWriter {
+
+  /// Stands where a secret would.
+  static final String MASK = "***";
 
   private static final int COMMENT_COLUMN = 40;
 
@@ -23,12 +26,12 @@ public final class SpecWriter {
   }
 
   /// The fields that `spec` has, in the order of the schema.
-  public static String write(RunSpec spec) {
+  public static String write(Message spec) {
     return write(spec, _ -> Optional.empty());
   }
 
   /// The same, with a comment behind each scalar for which `commentAt` gives one by its path.
-  public static String write(RunSpec spec, Function<String, Optional<String>> commentAt) {
+  public static String write(Message spec, Function<String, Optional<String>> commentAt) {
     var writer = new SpecWriter(commentAt);
     writer.fields(spec, "", "", "");
     return writer.out.toString();
@@ -92,6 +95,9 @@ public final class SpecWriter {
   }
 
   private static String scalar(FieldDescriptor field, Object value) {
+    if (SpecReader.isSecret(field)) {
+      return quoted(MASK);
+    }
     return switch (value) {
       case EnumValueDescriptor name -> EnumNames.shortName(name);
       case String text -> quoted(text);
@@ -111,7 +117,8 @@ public final class SpecWriter {
         : Double.toString(number).replace(".0E", "e").replace('E', 'e');
   }
 
-  private static String quoted(String text) {
+  /// `text` as a YAML scalar that is read as a text.
+  static String quoted(String text) {
     if (text.matches("[A-Za-z/][A-Za-z0-9_./-]*")
         && !text.matches("(?i)true|false|null|yes|no|on|off")) {
       return text;

@@ -22,10 +22,10 @@ import org.snakeyaml.engine.v2.exceptions.MarkedYamlEngineException;
 import org.snakeyaml.engine.v2.exceptions.ReaderException;
 import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
 
-/// Turns YAML text into nodes that know their line, and refuses what a spec has no use for.
+/// Turns YAML text into nodes that know their line, and refuses what nobody here has a use for.
 ///
 /// It reads parser events rather than loading the document: nothing is constructed from tags, and
-/// depth is counted before it is spent on the stack. Aliases are refused, not bounded: no spec
+/// depth is counted before it is spent on the stack. Aliases are refused, not bounded: no file
 /// needs them, and they are how a kilobyte becomes a gigabyte.
 final class YamlDocument {
 
@@ -75,7 +75,7 @@ final class YamlDocument {
       switch (event) {
         case DocumentStartEvent start -> {
           if (!isFirst) {
-            throw refused(start, "a second document begins here; a spec file holds one");
+            throw refused(start, "a second document begins here; a file holds one");
           }
           isFirst = false;
         }
@@ -89,13 +89,15 @@ final class YamlDocument {
 
   private YamlNode node(Event event, int depth) throws SpecRefusedException {
     if (depth > MAX_DEPTH) {
-      throw refused(event, "is nested more than %d levels deep; no spec is".formatted(MAX_DEPTH));
+      throw refused(
+          event,
+          "is nested more than %d levels deep, which nothing here needs".formatted(MAX_DEPTH));
     }
     return switch (event) {
       case AliasEvent alias ->
           throw refused(
               alias,
-              "the alias *%s is refused; a spec is read without aliases, so write the value itself"
+              "the alias *%s is refused; files are read without aliases, so write the value itself"
                   .formatted(alias.getAlias()));
       case ScalarEvent scalar -> {
         refuseTag(scalar, scalar.getTag());

@@ -28,6 +28,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
@@ -148,6 +149,7 @@ class RunSessionTest {
         "addition-1",
         RunSpec.getDefaultInstance(),
         start,
+        RunSession.Patience.WITH_OWN_SYSTEM,
         Clock.systemUTC(),
         ProgressDisplay.none(),
         metrics,
@@ -226,6 +228,11 @@ class RunSessionTest {
     @Override
     public Map<Activity, Duration> workerTime() {
       return Map.of(Activity.SAMPLING, Duration.ofMillis(1500));
+    }
+
+    @Override
+    public Optional<String> interrupted() {
+      return Optional.of("stopping");
     }
 
     @Override

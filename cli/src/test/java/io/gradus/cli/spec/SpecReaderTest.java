@@ -64,7 +64,7 @@ class SpecReaderTest {
 
   @Test
   void leavesWhatIsNotWrittenUnset() throws Exception {
-    ReadSpec read = read(LEAST);
+    ReadSpec<RunSpec> read = read(LEAST);
 
     assertThat(read.spec().hasRollout()).isFalse();
     assertThat(read.wrote("stop.wall_time")).isTrue();
@@ -150,14 +150,14 @@ class SpecReaderTest {
         wrong("stop: {batches: 1}", "x.yaml:10: stop: is given twice, first at x.yaml:8; keep one"),
         wrong(
             "rollout: &r {temperature: 1}\nbatch: *r",
-            "x.yaml:11: the alias *r is refused; a spec is read without aliases"),
+            "x.yaml:11: the alias *r is refused; files are read without aliases"),
         wrong("seed: !!int 3", "x.yaml:10: the tag tag:yaml.org,2002:int is refused; leave it out"),
         wrong("rollout: {temperature: 1", "is not valid YAML here"),
         wrong("\tseed: 1", "x.yaml:10: is not valid YAML here"),
-        wrong("---\nseed: 1", "x.yaml:10: a second document begins here; a spec file holds one"),
+        wrong("---\nseed: 1", "x.yaml:10: a second document begins here; a file holds one"),
         wrong(
             "a: " + "[".repeat(100_000),
-            "x.yaml:10: is nested more than 20 levels deep; no spec is"),
+            "x.yaml:10: is nested more than 20 levels deep, which nothing here needs"),
         wrong(
             "? [a, b]\n: 1",
             "x.yaml:10: a list or block stands where the name of a field is expected"),
@@ -232,7 +232,7 @@ class SpecReaderTest {
 
   @Test
   void laysSettingsOverTheFileInTheirOrder() throws Exception {
-    ReadSpec read =
+    ReadSpec<RunSpec> read =
         read(
             LEAST,
             "rollout.temperature=0.5",
@@ -300,11 +300,12 @@ class SpecReaderTest {
     return Arguments.of(text, expected);
   }
 
-  private static ReadSpec read(String text, String... settings) throws SpecRefusedException {
+  private static ReadSpec<RunSpec> read(String text, String... settings)
+      throws SpecRefusedException {
     List<Setting> parsed = new ArrayList<>();
     for (String setting : Arrays.asList(settings)) {
-      parsed.add(Setting.parse("--set", setting));
+      parsed.add(Setting.parse("--set", setting, SpecKind.RUN));
     }
-    return SpecReader.read(text, "x.yaml", parsed);
+    return SpecReader.read(SpecKind.RUN, text, new Origin.WholeFile("x.yaml"), parsed);
   }
 }

@@ -32,7 +32,10 @@ class SpecWriterTest {
 
     String text = SpecWriter.write(spec);
 
-    assertThat(SpecReader.parse(text, "x.yaml", List.of()).spec()).as(text).isEqualTo(spec);
+    assertThat(
+            SpecReader.parse(SpecKind.RUN, text, new Origin.WholeFile("x.yaml"), List.of()).spec())
+        .as(text)
+        .isEqualTo(spec);
   }
 
   @Test

@@ -2,7 +2,6 @@ package io.gradus.coordinator.edge;
 
 import akka.actor.typed.ActorRef;
 import io.gradus.coordinator.ledger.Ledger;
-import io.gradus.coordinator.ledger.StoredRun;
 import io.gradus.coordinator.run.RunAnswer;
 import io.gradus.coordinator.run.RunCommand;
 import io.gradus.coordinator.run.RunRegistry;
@@ -132,15 +131,17 @@ final class RunService extends RunServiceGrpc.RunServiceImplBase {
                 valid -> {
                   rules.require(valid);
                   int size = valid.getPageSize() == 0 ? DEFAULT_PAGE : valid.getPageSize();
-                  return ledger.reader().runs(size);
+                  return valid.getOnlyActive()
+                      ? ledger.reader().activeRuns().reversed().stream().limit(size).toList()
+                      : ledger.reader().runs(size).stream().map(run -> run.key().runId()).toList();
                 },
                 blocking)
             .thenCompose(this::list));
   }
 
-  private CompletionStage<ListRunsResponse> list(List<StoredRun> stored) {
+  private CompletionStage<ListRunsResponse> list(List<String> runIds) {
     List<CompletableFuture<RunProgress>> asked =
-        stored.stream().map(run -> progress(run.key().runId()).toCompletableFuture()).toList();
+        runIds.stream().map(runId -> progress(runId).toCompletableFuture()).toList();
     return CompletableFuture.allOf(asked.toArray(CompletableFuture[]::new))
         .thenApply(_ ->
             ListRunsResponse.newBuilder()

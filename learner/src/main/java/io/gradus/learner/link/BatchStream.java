@@ -64,6 +64,12 @@ final class BatchStream {
     send(StreamBatchesRequest.newBuilder().setCredits(1).build());
   }
 
+  /// Whether the stream has reached a coordinator that takes what is sent.
+  boolean isReady() {
+    ClientCallStreamObserver<StreamBatchesRequest> call = requests;
+    return call != null && call.isReady();
+  }
+
   /// Ends the stream; what it still brings is not listened to.
   void abandon() {
     ClientCallStreamObserver<StreamBatchesRequest> call = requests;

@@ -3,6 +3,7 @@ package io.gradus.learner.link;
 import static java.util.concurrent.TimeUnit.NANOSECONDS;
 
 import io.gradus.core.retry.Backoff;
+import io.gradus.core.retry.Outage;
 import io.gradus.learner.LearnerConfig;
 import io.gradus.learner.v1.JoinRunRequest;
 import io.gradus.learner.v1.JoinRunResponse;
@@ -37,6 +38,9 @@ public final class Calls {
   private final LearnerConfig config;
   private final LongSupplier nanoTime;
   private final CountDownLatch closing = new CountDownLatch(1);
+
+  /// Of the coordinator, as calls and the batch stream see it: one line about it, not two.
+  private final Outage outage = new Outage();
 
   /// Calls that wait for their answer, by a number that was not used yet.
   private final Map<Long, Future<?>> underWay = new ConcurrentHashMap<>();
@@ -79,7 +83,9 @@ public final class Calls {
     while (true) {
       Throwable failure;
       try {
-        return once(call);
+        T answer = once(call);
+        succeeded();
+        return answer;
       } catch (ExecutionException e) {
         failure = e.getCause() == null ? e : e.getCause();
       } catch (TimeoutException e) {
@@ -88,21 +94,50 @@ public final class Calls {
         throw new ClosedException();
       }
       boolean tooLate = nanoTime.getAsLong() - begun > config.reconnectDeadline().toNanos();
+      if (!LinkException.mayPass(failure)) {
+        // It was a coordinator that refused.
+        succeeded();
+      }
       if (!LinkException.mayPass(failure) || tooLate) {
         throw new LinkException(
             what + (tooLate ? " failed for too long" : " was refused"), failure);
       }
       Duration wait = backoff.next();
-      log.atWarn()
-          .addKeyValue("run", config.runId())
-          .addKeyValue("call", what)
-          .addKeyValue("status", Status.fromThrowable(failure))
-          .addKeyValue("wait", wait)
-          .log("a call failed and will be repeated");
+      failed(what, failure);
       if (closing.await(wait.toNanos(), NANOSECONDS)) {
         throw new ClosedException();
       }
     }
+  }
+
+  /// Something failed that will be tried again.
+  void failed(String what, Throwable failure) {
+    outage
+        .failed(nanoTime.getAsLong())
+        .ifPresent(lasted ->
+            log.atWarn()
+                .addKeyValue("run", config.runId())
+                .addKeyValue("doing", what)
+                .addKeyValue("status", LinkException.textOf(failure))
+                .addKeyValue("away_seconds", lasted.toSeconds())
+                .addKeyValue("gives_up_after_seconds", config.reconnectDeadline().toSeconds())
+                .log("no coordinator answers the learner; it goes on trying"));
+  }
+
+  /// A coordinator answered.
+  void succeeded() {
+    outage
+        .succeeded(nanoTime.getAsLong())
+        .ifPresent(lasted ->
+            log.atInfo()
+                .addKeyValue("run", config.runId())
+                .addKeyValue("away_seconds", lasted.toSeconds())
+                .log("a coordinator is back"));
+  }
+
+  /// Whether a coordinator answered the newest call.
+  public boolean isAnswered() {
+    return !outage.isAway();
   }
 
   private <T> T once(Function<LearnerServiceFutureStub, Future<T>> call)

@@ -14,6 +14,9 @@ public final class LinkException extends Exception {
   /// Another session of the learner has taken over.
   public static final String FENCED = "LEARNER_FENCED";
 
+  /// Another learner works on the run.
+  public static final String BUSY = "LEARNER_BUSY";
+
   /// The run is over.
   public static final String RUN_ENDED = "RUN_ENDED";
 
@@ -29,6 +32,10 @@ public final class LinkException extends Exception {
     return reason;
   }
 
+  public boolean isBusy() {
+    return reason.equals(BUSY);
+  }
+
   public boolean isFenced() {
     return reason.equals(FENCED);
   }
@@ -37,12 +44,17 @@ public final class LinkException extends Exception {
     return reason.equals(RUN_ENDED);
   }
 
-  private static String textOf(Throwable failure) {
+  static String textOf(Throwable failure) {
     Status status = Status.fromThrowable(failure);
     String reason = reasonOf(failure);
     String description = status.getDescription();
+    Throwable cause = status.getCause();
+    while (cause != null && cause.getCause() != null) {
+      cause = cause.getCause();
+    }
     return (reason.isEmpty() ? status.getCode().name() : reason)
-        + (description == null ? "" : ", " + description);
+        + (description == null ? "" : ", " + description)
+        + (cause == null || cause.getMessage() == null ? "" : " (" + cause.getMessage() + ")");
   }
 
   static String reasonOf(Throwable failure) {

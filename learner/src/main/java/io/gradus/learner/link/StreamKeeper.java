@@ -4,7 +4,6 @@ import io.gradus.core.retry.Backoff;
 import io.gradus.learner.LearnerConfig;
 import io.gradus.learner.batch.BatchReader;
 import io.grpc.Channel;
-import io.grpc.Status;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.SplittableRandom;
@@ -22,7 +21,11 @@ public final class StreamKeeper {
   /// A stream that lasted so long was a working one, even if the run had nothing to send.
   private static final Duration WORKING = Duration.ofSeconds(10);
 
+  /// So long after it was opened a stream that is still there counts as an answer.
+  private static final Duration HELD = Duration.ofSeconds(1);
+
   private final Channel channel;
+  private final Calls calls;
   private final LearnerConfig config;
   private final long epoch;
   private final String chunkServer;
@@ -44,6 +47,7 @@ public final class StreamKeeper {
   /// @param chunkServer where the learner serves checkpoints; empty: it does not
   public StreamKeeper(
       Channel channel,
+      Calls calls,
       LearnerConfig config,
       long epoch,
       String chunkServer,
@@ -51,6 +55,7 @@ public final class StreamKeeper {
       BatchReader reader,
       LongSupplier nanoTime) {
     this.channel = channel;
+    this.calls = calls;
     this.config = config;
     this.epoch = epoch;
     this.chunkServer = chunkServer;
@@ -68,6 +73,15 @@ public final class StreamKeeper {
       lastHeard = now;
       failingSince = Optional.empty();
       backoff.reset();
+      calls.succeeded();
+    }
+    boolean isAnswered = calls.isAnswered();
+    if (!isAnswered
+        && now - openAt >= HELD.toNanos()
+        && stream.filter(BatchStream::isReady).isPresent()) {
+      // A run without a batch to send is silent, and its coordinator there all the same.
+      calls.succeeded();
+      isAnswered = true;
     }
     if (stream.isPresent() && now - lastHeard >= config.streamSilence().toNanos()) {
       log.atInfo()
@@ -88,7 +102,8 @@ public final class StreamKeeper {
               BatchStream.open(
                   channel, config.runId(), epoch, chunkServer, config.credits(), inbox, reader));
     }
-    return Math.max(1, lastHeard + config.streamSilence().toNanos() - now);
+    long silent = Math.max(1, lastHeard + config.streamSilence().toNanos() - now);
+    return isAnswered ? silent : Math.min(silent, HELD.toNanos());
   }
 
   /// There is room for one more batch.
@@ -116,11 +131,7 @@ public final class StreamKeeper {
     }
     Duration wait = backoff.next();
     openAt = now + wait.toNanos();
-    log.atWarn()
-        .addKeyValue("run", config.runId())
-        .addKeyValue("status", Status.fromThrowable(failure))
-        .addKeyValue("wait", wait)
-        .log("the batch stream broke and will be opened again");
+    calls.failed("streaming batches", failure);
   }
 
   /// Ends the stream.

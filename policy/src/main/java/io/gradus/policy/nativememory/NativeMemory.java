@@ -24,6 +24,11 @@ public final class NativeMemory {
 
   /// Makes the calling platform thread one that computes with a single native thread.
   public static void prepareThread() {
+    prepareThread(1);
+  }
+
+  /// Makes the calling platform thread one that computes with so many native threads.
+  public static void prepareThread(int threads) {
     if (Thread.currentThread().isVirtual()) {
       throw new IllegalStateException(
           "libtorch was called from the virtual thread "
@@ -31,7 +36,7 @@ public final class NativeMemory {
               + "; gradient mode and thread counts belong to native threads, use a TorchThread");
     }
     load();
-    torch.set_num_threads(1);
+    torch.set_num_threads(threads);
   }
 
   /// Native bytes that JavaCPP objects hold now; tensors' own storage is not among them. 0 where

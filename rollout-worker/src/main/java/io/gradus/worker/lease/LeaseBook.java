@@ -484,6 +484,20 @@ public final class LeaseBook {
     }
   }
 
+  /// Takes the groups that nobody has begun to sample, for others to sample. A lockstep run's are
+  /// left where they are: it re-sends them to the same worker.
+  public List<LeasedGroup> takeQueued() {
+    lock.lock();
+    try {
+      List<LeasedGroup> taken =
+          queue.stream().map(h -> h.group).filter(group -> !group.run().lockstep()).toList();
+      drop(h -> h.stage == Stage.QUEUED && !h.group.run().lockstep());
+      return taken;
+    } finally {
+      lock.unlock();
+    }
+  }
+
   private void drop(Predicate<Held> isLost) {
     queue.removeIf(isLost);
     Iterator<Held> all = held.values().iterator();

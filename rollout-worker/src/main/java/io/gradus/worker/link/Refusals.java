@@ -7,6 +7,18 @@ final class Refusals {
 
   private Refusals() {}
 
+  /// The status in one line: a status of gRPC prints the stack of its cause.
+  static String told(Status status) {
+    Throwable cause = status.getCause();
+    while (cause != null && cause.getCause() != null) {
+      cause = cause.getCause();
+    }
+    String description = status.getDescription();
+    return status.getCode()
+        + (description == null ? "" : ": " + description)
+        + (cause == null || cause.getMessage() == null ? "" : " (" + cause.getMessage() + ")");
+  }
+
   /// Whether the same call may succeed later: the coordinator is away, moving, or busy. The others
   /// say that the request itself is wrong.
   static boolean mayPass(Status status) {

@@ -36,6 +36,7 @@ import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.slf4j.event.Level;
 
 /// Submits finished engine batches, one after another, and repeats each with the very same bytes
 /// until it is answered. The queue before it is bounded: while the coordinator is away the engine
@@ -128,16 +129,18 @@ public final class SubmitLoop {
       if (!Refusals.mayPass(status) || tooLate) {
         log.atError()
             .addKeyValue("groups", groups.size())
-            .addKeyValue("status", status)
+            .addKeyValue("status", Refusals.told(status))
             .log("submit given up");
         gaveUp.accept(
-            groups.stream().map(FinishedGroup::group).toList(), "submit failed: " + status);
+            groups.stream().map(FinishedGroup::group).toList(),
+            "submit failed: " + Refusals.told(status));
         return;
       }
       Duration wait = backoff.next();
-      log.atWarn()
+      // While no coordinator is there the stream's loop says so.
+      log.atLevel(status.getCode() == Status.Code.UNAVAILABLE ? Level.DEBUG : Level.WARN)
           .addKeyValue("groups", groups.size())
-          .addKeyValue("status", status)
+          .addKeyValue("status", Refusals.told(status))
           .addKeyValue("wait", wait)
           .log("submit will be repeated");
       retries.incrementAndGet();

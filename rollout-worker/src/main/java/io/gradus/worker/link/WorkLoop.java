@@ -5,6 +5,7 @@ import static java.util.concurrent.TimeUnit.NANOSECONDS;
 import io.gradus.core.group.LeaseId;
 import io.gradus.core.policy.PolicyVersion;
 import io.gradus.core.retry.Backoff;
+import io.gradus.core.retry.Outage;
 import io.gradus.rollout.v1.GroupFailed;
 import io.gradus.rollout.v1.LeasesGranted;
 import io.gradus.rollout.v1.Loaded;
@@ -88,6 +89,12 @@ public final class WorkLoop {
 
   private final CountDownLatch closing = new CountDownLatch(1);
 
+  private final Outage outage = new Outage();
+
+  /// Whether the stream at hand has reached a coordinator; written by the loop and by gRPC's
+  /// threads.
+  private volatile boolean isConnected;
+
   /// @param engineProgress a number that rises with every token that the engine samples
   public WorkLoop(
       Channel channel,
@@ -116,6 +123,11 @@ public final class WorkLoop {
   public void loaded(String runId, PolicyVersion version) {
     inUse.put(runId, version);
     say(new Event.InUse(runId, version));
+  }
+
+  /// Whether a coordinator holds the stream.
+  public boolean isConnected() {
+    return isConnected;
   }
 
   /// Gives leases back. Never blocks.
@@ -150,12 +162,13 @@ public final class WorkLoop {
     while (true) {
       var session = new Session();
       Optional<Status> broken = serve(session);
+      isConnected = false;
       book.disconnected();
       if (broken.isEmpty()) {
         return new Ending.Closed();
       }
       Status status = broken.get();
-      if (session.hasHeard()) {
+      if (session.wasHeld()) {
         backoff.reset();
         lastHeard = nanoTime.getAsLong();
       }
@@ -163,16 +176,20 @@ public final class WorkLoop {
       if (!Refusals.mayPass(status) || tooLate) {
         log.atError()
             .addKeyValue("worker", config.workerId())
-            .addKeyValue("status", status)
+            .addKeyValue("status", Refusals.told(status))
             .log("the coordinator is given up");
         return new Ending.Failed(status);
       }
       Duration wait = backoff.next();
-      log.atWarn()
-          .addKeyValue("worker", config.workerId())
-          .addKeyValue("status", status)
-          .addKeyValue("wait", wait)
-          .log("the stream broke and will be opened again");
+      outage
+          .failed(nanoTime.getAsLong())
+          .ifPresent(lasted ->
+              log.atWarn()
+                  .addKeyValue("worker", config.workerId())
+                  .addKeyValue("status", Refusals.told(status))
+                  .addKeyValue("away_seconds", lasted.toSeconds())
+                  .addKeyValue("gives_up_after_seconds", config.reconnectDeadline().toSeconds())
+                  .log("no coordinator holds the worker's stream; it goes on trying to open one"));
       if (closing.await(wait.toNanos(), NANOSECONDS)) {
         return new Ending.Closed();
       }
@@ -199,6 +216,9 @@ public final class WorkLoop {
         Event event = events.poll(wait, NANOSECONDS);
         switch (event) {
           case null -> {
+            if (requests.isReady()) {
+              session.holds();
+            }
             beat(requests);
             nextBeat = nanoTime.getAsLong() + session.heartbeatNanos();
           }
@@ -264,13 +284,30 @@ public final class WorkLoop {
     /// Written by gRPC's threads, read by the loop: a third of the shortest lease's time to live.
     private volatile long heartbeatNanos = FIRST_HEARTBEAT_NANOS;
 
-    private volatile boolean heard;
+    private volatile boolean held;
     private volatile boolean abandoned;
     private volatile @Nullable Status failure;
 
     @Override
     public void beforeStart(ClientCallStreamObserver<WorkRequest> stream) {
       requests = stream;
+    }
+
+    /// The coordinator has said something, or at least has not ended the stream for a heartbeat:
+    /// one without work for the worker says nothing.
+    private void holds() {
+      if (abandoned || held) {
+        return;
+      }
+      held = true;
+      isConnected = true;
+      outage
+          .succeeded(nanoTime.getAsLong())
+          .ifPresent(lasted ->
+              log.atInfo()
+                  .addKeyValue("worker", config.workerId())
+                  .addKeyValue("away_seconds", lasted.toSeconds())
+                  .log("a coordinator is back"));
     }
 
     private ClientCallStreamObserver<WorkRequest> requests() {
@@ -285,8 +322,8 @@ public final class WorkLoop {
       return heartbeatNanos;
     }
 
-    private boolean hasHeard() {
-      return heard;
+    private boolean wasHeld() {
+      return held;
     }
 
     private void abandon() {
@@ -302,7 +339,7 @@ public final class WorkLoop {
       if (abandoned) {
         return;
       }
-      heard = true;
+      holds();
       switch (response.getKindCase()) {
         case RUN_ASSIGNED -> assigned(response.getRunAssigned());
         case LEASES_GRANTED -> granted(response.getLeasesGranted());

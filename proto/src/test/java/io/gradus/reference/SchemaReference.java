@@ -1,4 +1,4 @@
-package io.gradus.run.v1;
+package io.gradus.reference;
 
 import build.buf.validate.FieldRules;
 import build.buf.validate.ValidateProto;
@@ -26,18 +26,21 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Collectors;
 
-/// Writes the reference of the run spec as Markdown, from the comments and constraints of the
-/// proto.
-final class RunSpecReference {
-
-  private static final String PACKAGE = ".gradus.run.v1.";
+/// Writes the reference of what people write in YAML as Markdown, from the comments and constraints
+/// of a proto.
+final class SchemaReference {
 
   private final FileDescriptorProto file;
+
+  /// What type names begin with.
+  private final String prefix;
+
   private final Map<List<Integer>, String> comments = new LinkedHashMap<>();
   private final StringBuilder page = new StringBuilder();
 
-  private RunSpecReference(FileDescriptorProto file) {
+  private SchemaReference(FileDescriptorProto file) {
     this.file = file;
+    prefix = "." + file.getPackage() + ".";
     for (Location location : file.getSourceCodeInfo().getLocationList()) {
       if (!location.getLeadingComments().isBlank()) {
         comments.put(
@@ -47,30 +50,25 @@ final class RunSpecReference {
   }
 
   /// @param image descriptors with source information, as `buf build` writes them
-  static String of(Path image) throws IOException {
+  /// @param proto the file in it
+  /// @param roots the messages to begin with
+  /// @param introduction of the page, with its heading
+  static String of(Path image, String proto, List<String> roots, String introduction)
+      throws IOException {
     var registry = ExtensionRegistry.newInstance();
     ValidateProto.registerAllExtensions(registry);
     FileDescriptorSet set = FileDescriptorSet.parseFrom(Files.readAllBytes(image), registry);
     FileDescriptorProto spec =
         set.getFileList().stream()
-            .filter(file -> file.getName().equals("gradus/run/v1/run_spec.proto"))
+            .filter(file -> file.getName().equals(proto))
             .findFirst()
             .orElseThrow();
-    return new RunSpecReference(spec).write();
+    return new SchemaReference(spec).write(roots, introduction);
   }
 
-  private String write() {
-    page.append(
-        """
-        # The run spec
-
-        A run spec is a YAML file in the JSON form of `gradus.run.v1.RunSpec`. It is strict: an unknown or
-        ill-typed field is refused with its path, its line and what was expected. Enum values are written
-        in lower case without their prefix. `./gradus run SPEC --explain` prints the effective spec.
-
-        This page is generated from `run_spec.proto`; `./mvnw test -pl proto -Dregenerate=true` writes it anew.
-        """);
-    var queue = new ArrayDeque<String>(List.of("RunSpec"));
+  private String write(List<String> roots, String introduction) {
+    page.append(introduction);
+    var queue = new ArrayDeque<String>(roots);
     var seen = new LinkedHashSet<String>(queue);
     while (!queue.isEmpty()) {
       String name = queue.remove();
@@ -78,8 +76,8 @@ final class RunSpecReference {
         if (file.getMessageType(index).getName().equals(name)) {
           writeMessage(index);
           for (FieldDescriptorProto field : file.getMessageType(index).getFieldList()) {
-            if (field.getTypeName().startsWith(PACKAGE)) {
-              String type = field.getTypeName().substring(PACKAGE.length());
+            if (field.getTypeName().startsWith(prefix)) {
+              String type = field.getTypeName().substring(prefix.length());
               if (seen.add(type)) {
                 queue.add(type);
               }
@@ -142,7 +140,7 @@ final class RunSpecReference {
     }
   }
 
-  private static String type(FieldDescriptorProto field) {
+  private String type(FieldDescriptorProto field) {
     String name =
         switch (field.getType()) {
           case TYPE_INT32, TYPE_INT64, TYPE_UINT64 -> "integer";
@@ -150,8 +148,8 @@ final class RunSpecReference {
           case TYPE_BOOL -> "true or false";
           case TYPE_STRING -> "text";
           case TYPE_MESSAGE, TYPE_ENUM ->
-              field.getTypeName().startsWith(PACKAGE)
-                  ? link(field.getTypeName().substring(PACKAGE.length()))
+              field.getTypeName().startsWith(prefix)
+                  ? link(field.getTypeName().substring(prefix.length()))
                   : "duration, such as `90s`";
           default -> throw new IllegalStateException("no name for type " + field.getType());
         };
@@ -167,9 +165,10 @@ final class RunSpecReference {
   private static String allowed(FieldDescriptorProto field) {
     FieldRules rules = field.getOptions().getExtension(ValidateProto.field);
     String required = rules.getRequired() ? "required " : "";
-    if (field.getType() == Type.TYPE_ENUM) {
-      return required.strip();
-    }
+    return (required + (field.getType() == Type.TYPE_ENUM ? "" : words(rules))).strip();
+  }
+
+  private static String words(FieldRules rules) {
     var words = new LinkedHashSet<String>();
     for (var kind : rules.getAllFields().entrySet()) {
       if (kind.getValue() instanceof Message typed) {
@@ -179,7 +178,7 @@ final class RunSpecReference {
       }
     }
     words.remove("");
-    return (required + String.join(", ", words)).strip();
+    return String.join(", ", words);
   }
 
   private static String word(FieldDescriptor rule, Object value) {
@@ -194,6 +193,7 @@ final class RunSpecReference {
       case "min_items" -> "at least " + text;
       case "max_items" -> "at most " + text;
       case "pattern" -> "`%s`".formatted(text.replace("|", "\\|"));
+      case "items" -> "each " + words((FieldRules) value);
       case "finite" -> "";
       default -> throw new IllegalStateException("no words for rule " + rule.getFullName());
     };

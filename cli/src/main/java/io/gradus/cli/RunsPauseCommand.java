@@ -1,0 +1,66 @@
+package io.gradus.cli;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.gradus.cli.link.CoordinatorChannel;
+import io.gradus.cli.report.ProtoJson;
+import io.gradus.run.v1.PauseRunRequest;
+import io.gradus.run.v1.RunProgress;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/// Pauses a run.
+@Command(
+    name = "pause",
+    description =
+        "Pauses a run: no group is leased and no batch bound any more; what is under way is finished.",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    footerHeading = "%nExamples:%n",
+    footer = {
+      "  gradus runs pause addition-20260131-174502 --coordinator 127.0.0.1:7070",
+      "",
+      "Exit status: 0 done, 1 it cannot be done or no coordinator answers, 2 there is no such run."
+    })
+final class RunsPauseCommand implements Callable<Integer> {
+
+  private final Console console;
+
+  @Parameters(paramLabel = "RUN", description = "Id of the run.")
+  private String runId = "";
+
+  @Mixin private CoordinatorOption coordinator = new CoordinatorOption();
+
+  @Option(names = "--json", description = "Write one JSON object.")
+  private boolean isJson;
+
+  RunsPauseCommand(Console console) {
+    this.console = console;
+  }
+
+  @Override
+  public Integer call() throws InterruptedException {
+    try (CoordinatorChannel channel = coordinator.open(console)) {
+      RunProgress run =
+          new RunCalls(channel, console)
+              .ask(stub -> stub.pauseRun(PauseRunRequest.newBuilder().setRunId(runId).build()))
+              .getProgress();
+      if (isJson) {
+        ObjectNode json = JsonNodeFactory.instance.objectNode();
+        json.set("run", ProtoJson.of(run));
+        console.out().println(json);
+      } else {
+        console
+            .out()
+            .printf(
+                "%s is %s%n",
+                run.getRunId(), LocalRun.name(run.getState()).toLowerCase(Locale.ROOT));
+      }
+      return ExitStatus.DONE;
+    }
+  }
+}

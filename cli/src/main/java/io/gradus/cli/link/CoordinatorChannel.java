@@ -1,0 +1,105 @@
+package io.gradus.cli.link;
+
+import io.grpc.Attributes;
+import io.grpc.CallOptions;
+import io.grpc.Channel;
+import io.grpc.ClientCall;
+import io.grpc.ClientTransportFilter;
+import io.grpc.Grpc;
+import io.grpc.ManagedChannel;
+import io.grpc.MethodDescriptor;
+import io.grpc.netty.NettyChannelBuilder;
+import java.net.SocketAddress;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Random;
+import java.util.SplittableRandom;
+import java.util.concurrent.TimeUnit;
+
+/// A channel to whichever of several coordinators is there.
+///
+/// One connection at a time (`pick_first`), each client beginning with another coordinator. When it
+/// is lost the coordinator goes to the end of the list, so that the next one is tried first: a
+/// stopped process still accepts connections, and would be waited for twice. Calls do not wait for
+/// a coordinator: where none is there they fail with UNAVAILABLE, and whoever calls decides what
+/// then.
+///
+/// A connection on which calls are open is asked for a sign of life after ten seconds of silence,
+/// the least that gRPC allows, and given up three seconds later.
+public final class CoordinatorChannel extends Channel implements AutoCloseable {
+
+  private static final Duration SILENCE = Duration.ofSeconds(10);
+  private static final Duration SIGN_OF_LIFE_WITHIN = Duration.ofSeconds(3);
+  private static final Duration ENDS_WITHIN = Duration.ofSeconds(2);
+
+  /// A part of a payload is at most 1 MiB; an answer may list a thousand runs.
+  private static final int MAX_MESSAGE_BYTES = 16 << 20;
+
+  private final List<HostPort> coordinators;
+  private final ManagedChannel channel;
+
+  private CoordinatorChannel(List<HostPort> coordinators, ManagedChannel channel) {
+    this.coordinators = coordinators;
+    this.channel = channel;
+  }
+
+  /// Opens a channel; connects with its first call.
+  ///
+  /// @param seed decides with which coordinator this client begins
+  public static CoordinatorChannel open(List<HostPort> coordinators, long seed) {
+    if (coordinators.isEmpty()) {
+      throw new IllegalArgumentException("there is no coordinator to call");
+    }
+    List<HostPort> shuffled = new ArrayList<>(coordinators);
+    Collections.shuffle(shuffled, Random.from(new SplittableRandom(seed)));
+    var list = new CoordinatorList(shuffled);
+    ManagedChannel channel =
+        NettyChannelBuilder.forTarget(CoordinatorResolverProvider.SCHEME + ":///coordinators")
+            .setNameResolverArg(CoordinatorResolverProvider.LIST, list)
+            .defaultLoadBalancingPolicy("pick_first")
+            .usePlaintext()
+            .keepAliveTime(SILENCE.toSeconds(), TimeUnit.SECONDS)
+            .keepAliveTimeout(SIGN_OF_LIFE_WITHIN.toSeconds(), TimeUnit.SECONDS)
+            .maxInboundMessageSize(MAX_MESSAGE_BYTES)
+            .addTransportFilter(
+                new ClientTransportFilter() {
+                  @Override
+                  public Attributes transportReady(Attributes attributes) {
+                    SocketAddress address = attributes.get(Grpc.TRANSPORT_ATTR_REMOTE_ADDR);
+                    if (address != null) {
+                      list.connected(address);
+                    }
+                    return attributes;
+                  }
+                })
+            .build();
+    return new CoordinatorChannel(List.copyOf(coordinators), channel);
+  }
+
+  /// The coordinators, in the order in which they were given.
+  public List<HostPort> coordinators() {
+    return coordinators;
+  }
+
+  @Override
+  public <Q, A> ClientCall<Q, A> newCall(MethodDescriptor<Q, A> method, CallOptions options) {
+    return channel.newCall(method, options);
+  }
+
+  @Override
+  public String authority() {
+    return channel.authority();
+  }
+
+  @Override
+  public void close() {
+    channel.shutdownNow();
+    try {
+      var _ = channel.awaitTermination(ENDS_WITHIN.toMillis(), TimeUnit.MILLISECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}

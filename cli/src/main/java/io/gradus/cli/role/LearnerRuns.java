@@ -1,0 +1,26 @@
+package io.gradus.cli.role;
+
+import io.gradus.run.v1.RunProgress;
+import io.gradus.run.v1.RunState;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+
+/// Which run a learner without one of its own takes next.
+final class LearnerRuns {
+
+  private LearnerRuns() {}
+
+  /// The oldest run that goes on and has no learner.
+  ///
+  /// @param newestFirst what a coordinator lists
+  /// @param passedOver runs that another learner turned out to work on
+  static Optional<String> next(List<RunProgress> newestFirst, Set<String> passedOver) {
+    return newestFirst.reversed().stream()
+        .filter(run -> run.getState() == RunState.RUN_STATE_RUNNING)
+        .filter(run -> !run.getLearner().getJoined())
+        .map(RunProgress::getRunId)
+        .filter(run -> !passedOver.contains(run))
+        .findFirst();
+  }
+}
