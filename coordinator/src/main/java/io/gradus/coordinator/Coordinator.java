@@ -182,8 +182,10 @@ public final class Coordinator implements AutoCloseable {
               RunRegistry.create(
                   ledger.reader()::activeRuns,
                   runId -> {
-                    // A node that was fenced must not take its runs back.
-                    if (!mustClose.isDone()) {
+                    // A node that has to leave must not take its runs back, and one that closes
+                    // need
+                    // not: the last one would wait for itself.
+                    if (!mustClose.isDone() && !isClosed.get()) {
                       sharding.entityRefFor(RunEntity.KEY, runId).tell(new RunCommand.Wake());
                     }
                   },

@@ -24,6 +24,8 @@ public final class RoleLog implements AutoCloseable {
   /// Who belongs to the cluster is.
   private static final String MEMBERSHIP = "akka.cluster.Cluster";
 
+  private static final String SHARD_REGION = "akka.cluster.sharding.ShardRegion";
+
   /// Who reads the lines.
   public enum Reader {
     PERSON,
@@ -63,6 +65,8 @@ public final class RoleLog implements AutoCloseable {
     appender.start();
     context.getLogger(Logger.ROOT_LOGGER_NAME).addAppender(appender);
     QUIET.forEach(library -> context.getLogger(library).setLevel(Level.WARN));
+    // Several times a second it says that it waits for the cluster, which NodeWatch says once.
+    context.getLogger(SHARD_REGION).setLevel(Level.ERROR);
     context.getLogger(MEMBERSHIP).setLevel(Level.INFO);
     return new RoleLog(appender);
   }

@@ -30,6 +30,10 @@ public final class Departures {
           .onMessage(
               ClusterEvent.MemberRemoved.class,
               removed -> {
+                if (Cluster.get(context.getSystem()).isTerminated()) {
+                  // This node is the one that leaves, and takes leave of everybody.
+                  return Behaviors.same();
+                }
                 log.atInfo()
                     .addKeyValue("node", removed.member().address())
                     .addKeyValue("was", removed.previousStatus())
