@@ -34,7 +34,13 @@ class LearnerRunsTest {
   @Test
   void passesOverWhatAnotherTurnedOutToHold() {
     assertThat(LearnerRuns.next(NEWEST_FIRST, Set.of("older"))).contains("newest");
-    assertThat(LearnerRuns.next(NEWEST_FIRST, Set.of("older", "newest"))).isEmpty();
+    assertThat(LearnerRuns.next(NEWEST_FIRST, Set.of("older", "newest", "taken"))).isEmpty();
+  }
+
+  /// After all coordinators were restarted a run takes its learner for joined, which is this one.
+  @Test
+  void asksForARunThatSeemsToHaveALearnerWhereNoOtherIsLeft() {
+    assertThat(LearnerRuns.next(NEWEST_FIRST, Set.of("older", "newest"))).contains("taken");
   }
 
   @Test

@@ -1,29 +1,37 @@
 package io.gradus.coordinator.ledger;
 
-import static java.util.stream.Collectors.groupingBy;
 import static java.util.stream.Collectors.toMap;
+import static java.util.stream.Collectors.toSet;
 
 import io.gradus.coordinator.ledger.LedgerException.Kind;
 import io.gradus.core.batch.BatchNumber;
+import io.gradus.core.batch.BatchState;
 import io.gradus.core.group.GroupId;
 import io.gradus.core.group.LeaseId;
 import io.gradus.core.group.PayloadDigest;
+import io.gradus.core.ledger.BatchRow;
 import io.gradus.core.ledger.EvaluationRow;
 import io.gradus.core.ledger.GroupRow;
 import io.gradus.core.ledger.RunImage;
+import io.gradus.core.ledger.UseRow;
 import io.gradus.core.ledger.VersionRow;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import org.jdbi.v3.core.Handle;
 import org.jdbi.v3.core.Jdbi;
 import org.jdbi.v3.core.JdbiException;
+import org.jdbi.v3.core.mapper.RowMapper;
 import org.jdbi.v3.core.transaction.TransactionIsolationLevel;
 
 /// Reads of the ledger, on connections of their own; every call blocks.
@@ -128,8 +136,7 @@ public final class LedgerReader {
 
   static RunImage image(Handle handle, StoredRun run) {
     long key = run.key().value();
-    return new RunImage(
-        run.row(),
+    List<GroupRow> openGroups =
         handle
             .createQuery(
                 "select * from rollout_group where run_key = ? and "
@@ -137,19 +144,9 @@ public final class LedgerReader {
                     + " order by group_id")
             .bind(0, key)
             .map((row, _) -> RowReader.group(row))
-            .list(),
-        handle
-            .createQuery(
-                """
-                select l.* from lease l join rollout_group g
-                  on g.run_key = l.run_key and g.group_id = l.group_id
-                where g.run_key = ? and g.\
-                """
-                    + OPEN_GROUP
-                    + " order by l.lease_id")
-            .bind(0, key)
-            .map((row, _) -> RowReader.lease(row))
-            .list(),
+            .list();
+    List<Long> groups = openGroups.stream().map(group -> group.id().value()).toList();
+    List<BatchRow> openBatches =
         handle
             .createQuery(
                 """
@@ -158,34 +155,25 @@ public final class LedgerReader {
                 """)
             .bind(0, key)
             .map((row, _) -> RowReader.batch(row))
-            .list(),
-        handle
-            .createQuery(
-                """
-                select u.* from batch_use u join batch b
-                  on b.run_key = u.run_key and b.number = u.number and b.binding = u.binding
-                where b.run_key = ? and b.state in ('BOUND', 'APPLIED')
-                order by u.number, u.ordinal\
-                """)
-            .bind(0, key)
-            .map((row, _) -> RowReader.use(row))
-            .list(),
+            .list();
+    var uses = UsesOfGroups.read(handle, key, groups);
+    return new RunImage(
+        run.row(),
+        openGroups,
+        among(
+                handle,
+                key,
+                groups,
+                "select * from lease where run_key = :run and group_id in (<ids>)",
+                (row, _) -> RowReader.lease(row))
+            .stream()
+            .sorted(Comparator.comparingLong(lease -> lease.id().value()))
+            .toList(),
+        openBatches,
+        usesOf(handle, key, openBatches),
         voidBindings(handle, key),
-        useCounts(handle, key),
-        handle
-            .createQuery(
-                """
-                select distinct g.group_id from rollout_group g
-                  join batch_use u on u.run_key = g.run_key and u.group_id = g.group_id
-                  join batch b
-                    on b.run_key = u.run_key and b.number = u.number and b.binding = u.binding
-                where g.run_key = ? and b.state = 'SETTLED' and g.\
-                """
-                    + OPEN_GROUP
-                    + " order by g.group_id")
-            .bind(0, key)
-            .map((row, _) -> new GroupId(row.getLong(1)))
-            .list(),
+        uses.counts(),
+        uses.settled(),
         handle
             .createQuery(
                 """
@@ -224,6 +212,108 @@ public final class LedgerReader {
             .findOne());
   }
 
+  /// Most ids of one question: few enough for every driver, many enough to ask seldom.
+  private static final int IDS_A_QUESTION = 1000;
+
+  /*
+   * Recovery joins nothing. A database that has just begun, or was just restarted, knows nothing of
+   * its tables' sizes and may read a whole run for each open group: seconds for a run of a minute.
+   * By lists of ids there is one way to go, through the index that begins with them.
+   */
+
+  /// Rows about some ids, asked for in pieces.
+  ///
+  /// @param question names the run as `:run` and the ids as `<ids>`
+  static <T> List<T> among(
+      Handle handle, long runKey, List<Long> ids, String question, RowMapper<T> mapper) {
+    var rows = new ArrayList<T>();
+    for (int from = 0; from < ids.size(); from += IDS_A_QUESTION) {
+      rows.addAll(
+          handle
+              .createQuery(question)
+              .bind("run", runKey)
+              .bindList("ids", ids.subList(from, Math.min(ids.size(), from + IDS_A_QUESTION)))
+              .map(mapper)
+              .list());
+    }
+    return rows;
+  }
+
+  /// A number as it was bound once.
+  private record Binding(long number, int binding) {}
+
+  /// The uses of open batches, batch by batch in their order.
+  private static List<UseRow> usesOf(Handle handle, long key, List<BatchRow> batches) {
+    Set<Binding> open =
+        batches.stream()
+            .map(batch -> new Binding(batch.number().value(), batch.binding()))
+            .collect(toSet());
+    return among(
+            handle,
+            key,
+            batches.stream().map(batch -> batch.number().value()).distinct().toList(),
+            "select * from batch_use where run_key = :run and number in (<ids>)",
+            (row, _) -> RowReader.use(row))
+        .stream()
+        .filter(use -> open.contains(new Binding(use.batch().value(), use.binding())))
+        .sorted(
+            Comparator.comparingLong((UseRow use) -> use.batch().value())
+                .thenComparingInt(UseRow::ordinal))
+        .toList();
+  }
+
+  /// How often the members of open groups were used, and which groups were used in settled batches.
+  private record UsesOfGroups(Map<GroupId, Map<Integer, Integer>> counts, List<GroupId> settled) {
+
+    private record Row(GroupId group, int member, Binding binding) {}
+
+    private record State(Binding binding, String state) {}
+
+    static UsesOfGroups read(Handle handle, long key, List<Long> groups) {
+      List<Row> rows =
+          among(
+              handle,
+              key,
+              groups,
+              """
+              select group_id, member, number, binding from batch_use
+              where run_key = :run and group_id in (<ids>)\
+              """,
+              (row, _) ->
+                  new Row(
+                      new GroupId(row.getLong(1)),
+                      row.getInt(2),
+                      new Binding(row.getLong(3), row.getInt(4))));
+      Map<Binding, String> states =
+          among(
+                  handle,
+                  key,
+                  rows.stream().map(row -> row.binding.number).distinct().toList(),
+                  """
+                  select number, binding, state from batch
+                  where run_key = :run and number in (<ids>)\
+                  """,
+                  (row, _) ->
+                      new State(new Binding(row.getLong(1), row.getInt(2)), row.getString(3)))
+              .stream()
+              .collect(toMap(State::binding, State::state));
+      var counts = new TreeMap<GroupId, Map<Integer, Integer>>();
+      var settled = new TreeSet<GroupId>();
+      for (Row row : rows) {
+        String state = states.getOrDefault(row.binding, BatchState.VOID.name());
+        if (!state.equals(BatchState.VOID.name())) {
+          counts
+              .computeIfAbsent(row.group, _ -> new TreeMap<>())
+              .merge(row.member, 1, Integer::sum);
+        }
+        if (state.equals(BatchState.SETTLED.name())) {
+          settled.add(row.group);
+        }
+      }
+      return new UsesOfGroups(counts, List.copyOf(settled));
+    }
+  }
+
   private static Map<BatchNumber, Integer> voidBindings(Handle handle, long key) {
     return handle
         .createQuery(
@@ -237,36 +327,6 @@ public final class LedgerReader {
         .bind(0, key)
         .map((row, _) -> Map.entry(new BatchNumber(row.getLong(1)), row.getInt(2)))
         .list()
-        .stream()
-        .collect(toMap(Map.Entry::getKey, Map.Entry::getValue, (a, _) -> a, TreeMap::new));
-  }
-
-  private record UseCount(GroupId group, int member, int count) {}
-
-  private static Map<GroupId, Map<Integer, Integer>> useCounts(Handle handle, long key) {
-    List<UseCount> counts =
-        handle
-            .createQuery(
-                """
-                select u.group_id, u.member, count(*) from rollout_group g
-                  join batch_use u on u.run_key = g.run_key and u.group_id = g.group_id
-                  join batch b
-                    on b.run_key = u.run_key and b.number = u.number and b.binding = u.binding
-                where g.run_key = ? and b.state <> 'VOID' and g.\
-                """
-                    + OPEN_GROUP
-                    + " group by u.group_id, u.member")
-            .bind(0, key)
-            .map(
-                (row, _) -> new UseCount(new GroupId(row.getLong(1)), row.getInt(2), row.getInt(3)))
-            .list();
-    return counts.stream()
-        .collect(
-            groupingBy(
-                UseCount::group,
-                TreeMap::new,
-                toMap(UseCount::member, UseCount::count, Integer::sum, TreeMap::new)))
-        .entrySet()
         .stream()
         .collect(toMap(Map.Entry::getKey, Map.Entry::getValue, (a, _) -> a, TreeMap::new));
   }

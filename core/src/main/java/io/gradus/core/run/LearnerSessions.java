@@ -71,6 +71,11 @@ final class LearnerSessions {
             new PolicyVersion(books.nextVersion)));
   }
 
+  /// Whether a learner works on the run: its session was heard of lately, and has not ended.
+  boolean isJoined(MonotonicTime now) {
+    return books.learner.filter(session -> isAlive(session, now)).isPresent();
+  }
+
   private boolean isAlive(Books.LearnerSession session, MonotonicTime now) {
     return !session.hasLeft && now.since(session.heard).compareTo(plan.rollout().leaseTtl()) < 0;
   }

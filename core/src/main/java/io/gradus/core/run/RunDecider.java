@@ -292,7 +292,7 @@ public final class RunDecider implements Decider {
         head,
         books.versions.resumable().stream().findFirst(),
         books.line.rows(),
-        books.learner.filter(session -> !session.hasLeft).isPresent());
+        sessions.isJoined(now));
   }
 
   private RunRow rowAt(MonotonicTime now) {
