@@ -16,13 +16,16 @@ import picocli.CommandLine.Parameters;
 /// Pauses a run.
 @Command(
     name = "pause",
-    description =
-        "Pauses a run: no group is leased and no batch bound any more; what is under way is finished.",
+    description = {
+      "Pauses a run: no group is leased and no batch bound any more; what is under way is finished,"
+          + " or with --now taken back."
+    },
     mixinStandardHelpOptions = true,
     sortOptions = false,
     footerHeading = "%nExamples:%n",
     footer = {
       "  gradus runs pause addition-20260131-174502 --coordinator 127.0.0.1:7070",
+      "  gradus runs pause addition-20260131-174502 --now",
       "",
       "Exit status: 0 done, 1 it cannot be done or no coordinator answers, 2 there is no such run."
     })
@@ -34,6 +37,14 @@ final class RunsPauseCommand implements Callable<Integer> {
   private String runId = "";
 
   @Mixin private CoordinatorOption coordinator = new CoordinatorOption();
+
+  @Option(
+      names = "--now",
+      description = {
+        "Take the groups that workers sample for it back at once; they are sampled again when it"
+            + " goes on."
+      })
+  private boolean isNow;
 
   @Option(names = "--json", description = "Write one JSON object.")
   private boolean isJson;
@@ -47,7 +58,9 @@ final class RunsPauseCommand implements Callable<Integer> {
     try (CoordinatorChannel channel = coordinator.open(console)) {
       RunProgress run =
           new RunCalls(channel, console)
-              .ask(stub -> stub.pauseRun(PauseRunRequest.newBuilder().setRunId(runId).build()))
+              .ask(stub ->
+                  stub.pauseRun(
+                      PauseRunRequest.newBuilder().setRunId(runId).setRevokeLeases(isNow).build()))
               .getProgress();
       if (isJson) {
         ObjectNode json = JsonNodeFactory.instance.objectNode();

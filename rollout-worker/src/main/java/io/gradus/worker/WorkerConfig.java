@@ -3,6 +3,7 @@ package io.gradus.worker;
 import io.gradus.worker.weights.WeightsCacheConfig;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.regex.Pattern;
 
 /// Settings of a rollout worker.
 ///
@@ -16,6 +17,7 @@ import java.util.Optional;
 /// @param drainTimeout how long closing waits for submits that are under way
 /// @param weightsCache where checkpoints are fetched to that this host does not see; absent: it
 ///   sees the checkpoint store
+/// @param pool of the workers that it is one of; it samples for runs of this pool alone
 public record WorkerConfig(
     String workerId,
     int slots,
@@ -24,7 +26,10 @@ public record WorkerConfig(
     Duration submitTimeout,
     Duration reconnectDeadline,
     Duration drainTimeout,
-    Optional<WeightsCacheConfig> weightsCache) {
+    Optional<WeightsCacheConfig> weightsCache,
+    String pool) {
+
+  private static final Pattern POOL = Pattern.compile("[a-z0-9][a-z0-9-]{0,62}");
 
   public WorkerConfig {
     if (workerId.isEmpty() || workerId.length() > 128) {
@@ -41,6 +46,9 @@ public record WorkerConfig(
           "submit timeout %s and reconnect deadline %s must be positive"
               .formatted(submitTimeout, reconnectDeadline));
     }
+    if (!POOL.matcher(pool).matches()) {
+      throw new IllegalArgumentException("pool is \"%s\" but must match %s".formatted(pool, POOL));
+    }
   }
 
   /// The defaults for a worker of so many slots.
@@ -53,7 +61,22 @@ public record WorkerConfig(
         Duration.ofSeconds(30),
         Duration.ofMinutes(2),
         Duration.ofSeconds(5),
-        Optional.empty());
+        Optional.empty(),
+        "default");
+  }
+
+  /// The same in another pool.
+  public WorkerConfig withPool(String other) {
+    return new WorkerConfig(
+        workerId,
+        slots,
+        queuedGroups,
+        submitsInFlight,
+        submitTimeout,
+        reconnectDeadline,
+        drainTimeout,
+        weightsCache,
+        other);
   }
 
   /// The same with a cache for checkpoints.
@@ -66,7 +89,8 @@ public record WorkerConfig(
         submitTimeout,
         reconnectDeadline,
         drainTimeout,
-        Optional.of(cache));
+        Optional.of(cache),
+        pool);
   }
 
   /// The same with other limits for the absence of the coordinator, and for closing.
@@ -79,6 +103,7 @@ public record WorkerConfig(
         submitTimeout,
         reconnecting,
         draining,
-        weightsCache);
+        weightsCache,
+        pool);
   }
 }

@@ -2,6 +2,7 @@ package io.gradus.worker;
 
 import static java.nio.ByteOrder.LITTLE_ENDIAN;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
 import com.google.protobuf.ByteString;
@@ -15,6 +16,7 @@ import io.gradus.rollout.v1.GroupPayload;
 import io.gradus.rollout.v1.GroupPurpose;
 import io.gradus.rollout.v1.Lease;
 import io.gradus.rollout.v1.Loaded;
+import io.gradus.rollout.v1.Register;
 import io.gradus.rollout.v1.Trajectory;
 import io.gradus.rollout.v1.Verdict;
 import io.gradus.rollout.v1.VersionSpan;
@@ -91,6 +93,28 @@ class RolloutWorkerTest {
       assertThat(payload.getTrajectories(1).getReward()).isZero();
     }
     assertThat(engine.batches).allMatch(batch -> batch.size() <= 2 * SLOTS);
+  }
+
+  @Test
+  void registersWithItsPool(TestInfo info) throws IOException {
+    start(info);
+
+    await().until(() -> coordinator.registered.size() == 1);
+    assertThat(coordinator.registered.getFirst())
+        .isEqualTo(
+            Register.newBuilder()
+                .setWorkerId("worker-1")
+                .setSlots(SLOTS)
+                .setEngine("scripted")
+                .setPool("evening")
+                .build());
+    WorkerConfig usual = WorkerConfig.of("worker-1", SLOTS);
+    assertThat(usual.pool()).isEqualTo("default");
+    assertThat(usual.withPool("evening").withLimits(Duration.ofSeconds(1), Duration.ZERO).pool())
+        .isEqualTo("evening");
+    assertThatThrownBy(() -> usual.withPool("Evening"))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("pool is \"Evening\" but must match [a-z0-9][a-z0-9-]{0,62}");
   }
 
   @Test
@@ -476,7 +500,8 @@ class RolloutWorkerTest {
             Duration.ofSeconds(5),
             reconnectDeadline,
             Duration.ofSeconds(5),
-            Optional.empty());
+            Optional.empty(),
+            "evening");
     var worker = new RolloutWorker(channel, config, "scripted", () -> engine, System::nanoTime);
     toClose.add(worker);
     return worker;

@@ -5,25 +5,36 @@ import io.gradus.cli.spec.ReadSpec;
 import io.gradus.cli.spec.SpecReader;
 import io.gradus.cli.spec.SpecReader.Problem;
 import io.gradus.cli.spec.SpecRefusedException;
+import io.gradus.config.v1.Auth;
+import io.gradus.config.v1.ChunkServer;
 import io.gradus.config.v1.LearnerSettings;
+import io.gradus.learner.chunks.ChunkServerConfig;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import java.util.OptionalLong;
 
 /// The settings of a learner, with every default, checked.
 public final class LearnerPlan implements RolePlan {
 
   static final int MOST_REPLICAS = 8;
   static final long DRAIN_SECONDS = 30;
+  static final int MOST_CONNECTIONS = 256;
 
   private final ReadSpec<LearnerSettings> read;
   private final LearnerSettings effective;
   private final List<HostPort> coordinators;
+  private final Optional<ChunkServerConfig> chunkServer;
 
   private LearnerPlan(
-      ReadSpec<LearnerSettings> read, LearnerSettings effective, List<HostPort> coordinators) {
+      ReadSpec<LearnerSettings> read,
+      LearnerSettings effective,
+      List<HostPort> coordinators,
+      Optional<ChunkServerConfig> chunkServer) {
     this.read = read;
     this.effective = effective;
     this.coordinators = coordinators;
+    this.chunkServer = chunkServer;
   }
 
   /// Checks `read` as a whole.
@@ -37,8 +48,45 @@ public final class LearnerPlan implements RolePlan {
         RoleSettings.coordinators(effective.getCoordinatorsList(), problems);
     RoleSettings.exposed("health.host", effective.getHealth().getHost(), effective.getAuth())
         .ifPresent(problems::add);
+    Optional<ChunkServerConfig> chunkServer = chunkServer(effective, problems);
     SpecReader.refuse(read, problems);
-    return new LearnerPlan(read, effective, coordinators);
+    return new LearnerPlan(read, effective, coordinators, chunkServer);
+  }
+
+  private static Optional<ChunkServerConfig> chunkServer(
+      LearnerSettings settings, List<Problem> problems) {
+    if (!settings.hasChunkServer()) {
+      return Optional.empty();
+    }
+    ChunkServer server = settings.getChunkServer();
+    Optional<Problem> exposed =
+        RoleSettings.exposed("chunk_server.host", server.getHost(), settings.getAuth());
+    if (exposed.isPresent()) {
+      problems.add(exposed.get());
+      return Optional.empty();
+    }
+    ChunkServerConfig defaults = ChunkServerConfig.onLoopback(server.getPort());
+    try {
+      return Optional.of(
+          new ChunkServerConfig(
+              server.getHost(),
+              server.getPort(),
+              settings.getAuth() == Auth.AUTH_NONE
+                  ? ChunkServerConfig.Auth.NONE
+                  : ChunkServerConfig.Auth.LOOPBACK,
+              Optional.of(server.getAdvertised()).filter(base -> !base.isEmpty()),
+              server.getMaxConnections(),
+              server.hasMaxBytesPerSecond()
+                  ? OptionalLong.of(server.getMaxBytesPerSecond())
+                  : OptionalLong.empty(),
+              defaults.idleTimeout(),
+              defaults.writeTimeout(),
+              defaults.drainTimeout(),
+              defaults.chunkBytes()));
+    } catch (IllegalArgumentException e) {
+      problems.add(RoleSettings.problem("chunk_server", e));
+      return Optional.empty();
+    }
   }
 
   private static LearnerSettings filled(LearnerSettings settings, String hostName, int processors) {
@@ -56,7 +104,29 @@ public final class LearnerPlan implements RolePlan {
     if (!settings.hasReconnectDeadline()) {
       filled.setReconnectDeadline(RoleSettings.seconds(WorkerPlan.RECONNECT_SECONDS));
     }
+    if (settings.hasChunkServer()) {
+      filled.setChunkServer(filled(settings.getChunkServer()));
+    }
     return filled.build();
+  }
+
+  private static ChunkServer filled(ChunkServer server) {
+    ChunkServer.Builder filled = server.toBuilder();
+    if (server.getHost().isEmpty()) {
+      filled.setHost(RoleSettings.LOOPBACK);
+    }
+    if (!server.hasPort()) {
+      filled.setPort(0);
+    }
+    if (!server.hasMaxConnections()) {
+      filled.setMaxConnections(MOST_CONNECTIONS);
+    }
+    return filled.build();
+  }
+
+  /// What serves checkpoints, if anything.
+  Optional<ChunkServerConfig> chunkServer() {
+    return chunkServer;
   }
 
   @Override
@@ -66,6 +136,6 @@ public final class LearnerPlan implements RolePlan {
 
   @Override
   public Role start() throws RoleException {
-    return LearnerRole.start(effective, coordinators);
+    return LearnerRole.start(effective, chunkServer, coordinators);
   }
 }

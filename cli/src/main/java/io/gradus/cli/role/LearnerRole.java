@@ -10,12 +10,14 @@ import io.gradus.config.v1.LearnerSettings;
 import io.gradus.core.retry.Outage;
 import io.gradus.learner.Learner;
 import io.gradus.learner.LearnerConfig;
+import io.gradus.learner.chunks.ChunkServerConfig;
 import io.gradus.learner.link.LinkException;
 import io.gradus.run.v1.ListRunsRequest;
 import io.gradus.run.v1.RunProgress;
 import io.gradus.run.v1.RunServiceGrpc;
 import io.grpc.Channel;
 import io.grpc.StatusRuntimeException;
+import java.io.UncheckedIOException;
 import java.time.Duration;
 import java.util.HashSet;
 import java.util.List;
@@ -48,6 +50,7 @@ final class LearnerRole implements Role {
   private static final int LISTED = 1000;
 
   private final LearnerSettings settings;
+  private final Optional<ChunkServerConfig> chunkServer;
   private final CoordinatorChannel coordinators;
   private final Channel channel;
   private final LongSupplier nanoTime;
@@ -64,9 +67,13 @@ final class LearnerRole implements Role {
   private volatile boolean isAnswered;
 
   private LearnerRole(
-      LearnerSettings settings, CoordinatorChannel coordinators, LongSupplier nanoTime)
+      LearnerSettings settings,
+      Optional<ChunkServerConfig> chunkServer,
+      CoordinatorChannel coordinators,
+      LongSupplier nanoTime)
       throws RoleException {
     this.settings = settings;
+    this.chunkServer = chunkServer;
     this.coordinators = coordinators;
     this.channel = coordinators;
     this.nanoTime = nanoTime;
@@ -74,13 +81,16 @@ final class LearnerRole implements Role {
     thread = Thread.ofPlatform().daemon().name("gradus-learner-role").unstarted(this::run);
   }
 
-  static LearnerRole start(LearnerSettings settings, List<HostPort> coordinators)
+  static LearnerRole start(
+      LearnerSettings settings,
+      Optional<ChunkServerConfig> chunkServer,
+      List<HostPort> coordinators)
       throws RoleException {
     WorkerRole.loadLibtorch();
     var channel = CoordinatorChannel.open(coordinators, settings.getLearnerId().hashCode());
     LearnerRole role;
     try {
-      role = new LearnerRole(settings, channel, System::nanoTime);
+      role = new LearnerRole(settings, chunkServer, channel, System::nanoTime);
     } catch (RoleException e) {
       channel.close();
       throw e;
@@ -244,19 +254,21 @@ final class LearnerRole implements Role {
   }
 
   /// A learner on the run, unless the role is closing.
-  private synchronized Optional<Learner> begin(String runId) {
+  private synchronized Optional<Learner> begin(String runId) throws RoleException {
     if (closing.getCount() == 0) {
       return Optional.empty();
     }
-    learner =
-        Optional.of(
-            new Learner(
-                channel,
-                LearnerConfig.of(runId, settings.getLearnerId(), settings.getReplicas())
-                    .withLimits(
-                        RoleSettings.toJava(settings.getReconnectDeadline()), closesWithin()),
-                () -> false,
-                nanoTime));
+    LearnerConfig config =
+        LearnerConfig.of(runId, settings.getLearnerId(), settings.getReplicas())
+            .withLimits(RoleSettings.toJava(settings.getReconnectDeadline()), closesWithin());
+    if (chunkServer.isPresent()) {
+      config = config.withChunkServer(chunkServer.get());
+    }
+    try {
+      learner = Optional.of(new Learner(channel, config, () -> false, nanoTime));
+    } catch (UncheckedIOException e) {
+      throw new RoleException(told(e), e);
+    }
     return learner;
   }
 

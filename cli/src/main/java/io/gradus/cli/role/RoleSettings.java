@@ -74,6 +74,17 @@ public final class RoleSettings {
                 .formatted(host)));
   }
 
+  /// What is wrong with `block`, by a refusal that begins with the path of the field if it knows
+  /// it: `chunk_server.port is 99999 but …`.
+  static Problem problem(String block, IllegalArgumentException refusal) {
+    String message = String.valueOf(refusal.getMessage());
+    int end = message.indexOf(' ');
+    String path = end < 0 ? message : message.substring(0, end);
+    return path.equals(block) || path.startsWith(block + ".")
+        ? new Problem(path, message.substring(end + 1))
+        : new Problem(block, message);
+  }
+
   /// The addresses of coordinators at `path`; those that are none become problems.
   static List<HostPort> coordinators(List<String> texts, List<Problem> problems) {
     List<HostPort> coordinators = new ArrayList<>();

@@ -6,9 +6,15 @@ import io.gradus.cli.spec.SpecReader;
 import io.gradus.cli.spec.SpecReader.Problem;
 import io.gradus.cli.spec.SpecRefusedException;
 import io.gradus.config.v1.Listen;
+import io.gradus.config.v1.WeightsCache;
 import io.gradus.config.v1.WorkerSettings;
+import io.gradus.worker.WorkerConfig;
+import io.gradus.worker.weights.WeightsCacheConfig;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /// The settings of a rollout worker, with every default, checked.
 public final class WorkerPlan implements RolePlan {
@@ -16,16 +22,23 @@ public final class WorkerPlan implements RolePlan {
   static final int SLOTS = 256;
   static final long DRAIN_SECONDS = 10;
   static final long RECONNECT_SECONDS = 600;
+  static final long CHUNK_SECONDS = 60;
+  static final String POOL = "default";
 
   private final ReadSpec<WorkerSettings> read;
   private final WorkerSettings effective;
   private final List<HostPort> coordinators;
+  private final WorkerConfig config;
 
   private WorkerPlan(
-      ReadSpec<WorkerSettings> read, WorkerSettings effective, List<HostPort> coordinators) {
+      ReadSpec<WorkerSettings> read,
+      WorkerSettings effective,
+      List<HostPort> coordinators,
+      WorkerConfig config) {
     this.read = read;
     this.effective = effective;
     this.coordinators = coordinators;
+    this.config = config;
   }
 
   /// Checks `read` as a whole.
@@ -39,8 +52,44 @@ public final class WorkerPlan implements RolePlan {
         RoleSettings.coordinators(effective.getCoordinatorsList(), problems);
     RoleSettings.exposed("health.host", effective.getHealth().getHost(), effective.getAuth())
         .ifPresent(problems::add);
+    Optional<WeightsCacheConfig> cache = weightsCache(effective, problems);
     SpecReader.refuse(read, problems);
-    return new WorkerPlan(read, effective, coordinators);
+    WorkerConfig config =
+        WorkerConfig.of(effective.getWorkerId(), effective.getSlots())
+            .withLimits(
+                RoleSettings.toJava(effective.getReconnectDeadline()),
+                RoleSettings.toJava(effective.getDrainTimeout()))
+            .withPool(effective.getPool());
+    return new WorkerPlan(
+        read,
+        effective,
+        coordinators,
+        cache.isPresent() ? config.withWeightsCache(cache.get()) : config);
+  }
+
+  private static Optional<WeightsCacheConfig> weightsCache(
+      WorkerSettings settings, List<Problem> problems) {
+    if (!settings.hasWeightsCache()) {
+      return Optional.empty();
+    }
+    WeightsCache cache = settings.getWeightsCache();
+    Path directory;
+    try {
+      directory = Path.of(cache.getDirectory());
+    } catch (InvalidPathException e) {
+      problems.add(
+          new Problem(
+              "weights_cache.directory", "cannot be a directory: %s".formatted(e.getReason())));
+      return Optional.empty();
+    }
+    try {
+      return Optional.of(
+          new WeightsCacheConfig(
+              directory, cache.getMaxBytes(), RoleSettings.toJava(cache.getChunkTimeout())));
+    } catch (IllegalArgumentException e) {
+      problems.add(RoleSettings.problem("weights_cache", e));
+      return Optional.empty();
+    }
   }
 
   private static WorkerSettings filled(WorkerSettings settings, String hostName) {
@@ -60,6 +109,12 @@ public final class WorkerPlan implements RolePlan {
     if (!settings.hasReconnectDeadline()) {
       filled.setReconnectDeadline(RoleSettings.seconds(RECONNECT_SECONDS));
     }
+    if (settings.getPool().isEmpty()) {
+      filled.setPool(POOL);
+    }
+    if (settings.hasWeightsCache() && !settings.getWeightsCache().hasChunkTimeout()) {
+      filled.getWeightsCacheBuilder().setChunkTimeout(RoleSettings.seconds(CHUNK_SECONDS));
+    }
     return filled.build();
   }
 
@@ -74,6 +129,11 @@ public final class WorkerPlan implements RolePlan {
     return filled.build();
   }
 
+  /// What the worker is started with.
+  WorkerConfig config() {
+    return config;
+  }
+
   @Override
   public String explained() {
     return RoleSettings.explained(read, effective);
@@ -81,6 +141,6 @@ public final class WorkerPlan implements RolePlan {
 
   @Override
   public Role start() throws RoleException {
-    return WorkerRole.start(effective, coordinators);
+    return WorkerRole.start(effective, config, coordinators);
   }
 }

@@ -66,17 +66,14 @@ final class WorkerRole implements Role {
         .formatted(settings.getWorkerId(), channel.coordinators(), Statuses.told(status));
   }
 
-  static WorkerRole start(WorkerSettings settings, List<HostPort> coordinators)
+  static WorkerRole start(WorkerSettings settings, WorkerConfig config, List<HostPort> coordinators)
       throws RoleException {
     loadLibtorch();
     var channel = CoordinatorChannel.open(coordinators, settings.getWorkerId().hashCode());
     var worker =
         new RolloutWorker(
             channel,
-            WorkerConfig.of(settings.getWorkerId(), settings.getSlots())
-                .withLimits(
-                    RoleSettings.toJava(settings.getReconnectDeadline()),
-                    RoleSettings.toJava(settings.getDrainTimeout())),
+            config,
             LibtorchEngine.NAME,
             () -> {
               NativeMemory.prepareThread(settings.getThreads());
@@ -95,6 +92,7 @@ final class WorkerRole implements Role {
         .addKeyValue("worker", settings.getWorkerId())
         .addKeyValue("coordinators", coordinators)
         .addKeyValue("slots", settings.getSlots())
+        .addKeyValue("pool", settings.getPool())
         .addKeyValue("health_port", health.port())
         .log("worker started");
     return new WorkerRole(settings, channel, worker, health);

@@ -57,7 +57,7 @@ public record ChunkServerConfig(
     if (auth == Auth.LOOPBACK && !address.isLoopbackAddress()) {
       throw new IllegalArgumentException(
           ("chunk_server.host is %s, which is not a loopback address, and no authentication is"
-                  + " configured; say chunk_server.auth: none if everybody who reaches it may read"
+                  + " configured; say auth: none if everybody who reaches it may read"
                   + " the weights")
               .formatted(host));
     }

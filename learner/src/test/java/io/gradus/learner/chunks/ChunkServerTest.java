@@ -496,7 +496,7 @@ class ChunkServerTest {
   void isOpenToOthersOnlyWhenToldSo() {
     assertThatThrownBy(() -> openTo(Auth.LOOPBACK, Optional.of("http://learner:7071")))
         .isInstanceOf(IllegalArgumentException.class)
-        .hasMessageContaining("chunk_server.auth: none");
+        .hasMessageContaining("say auth: none");
     assertThatThrownBy(() -> openTo(Auth.NONE, Optional.empty()))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("chunk_server.advertised");

@@ -207,7 +207,8 @@ public final class WorkLoop {
                   Register.newBuilder()
                       .setWorkerId(config.workerId())
                       .setSlots(config.slots())
-                      .setEngine(engineName))
+                      .setEngine(engineName)
+                      .setPool(config.pool()))
               .build());
       beat(requests);
       long nextBeat = nanoTime.getAsLong() + session.heartbeatNanos();
