@@ -155,7 +155,7 @@ public final class Coordinator implements AutoCloseable {
               ledger,
               deciders,
               RunPlanMapper::planOf,
-              RunPlanMapper::resourcesOf,
+              RunPlanMapper::shareOf,
               checkpoints,
               staging,
               nanoTime,

@@ -73,6 +73,12 @@ final class RunProcess implements AutoCloseable {
     process.destroy();
   }
 
+  /// Sends the process a signal by its name, such as STOP.
+  void signal(String name) throws IOException, InterruptedException {
+    Process kill = new ProcessBuilder("kill", "-" + name, Long.toString(process.pid())).start();
+    assertThat(kill.waitFor(DIES_WITHIN.toMillis(), TimeUnit.MILLISECONDS)).isTrue();
+  }
+
   /// Waits until the process has ended by itself.
   int awaitExit(Duration limit) throws InterruptedException, IOException {
     assertThat(process.waitFor(limit.toMillis(), TimeUnit.MILLISECONDS))

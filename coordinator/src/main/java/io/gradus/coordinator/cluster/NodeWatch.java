@@ -9,7 +9,7 @@ import akka.actor.typed.receptionist.Receptionist;
 import akka.actor.typed.receptionist.ServiceKey;
 import akka.cluster.MemberStatus;
 import akka.cluster.typed.Cluster;
-import io.gradus.coordinator.run.OnTheWire;
+import io.gradus.coordinator.wire.OnTheWire;
 import java.time.Duration;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;

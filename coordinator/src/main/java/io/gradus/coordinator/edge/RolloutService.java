@@ -7,12 +7,12 @@ import io.gradus.coordinator.ledger.Ledger;
 import io.gradus.coordinator.ledger.Payload;
 import io.gradus.coordinator.ledger.RunKey;
 import io.gradus.coordinator.ledger.StoredRun;
-import io.gradus.coordinator.pool.Pools;
 import io.gradus.coordinator.run.PayloadStaging;
 import io.gradus.coordinator.run.RunAnswer;
 import io.gradus.coordinator.run.RunCommand;
 import io.gradus.coordinator.run.RunCommand.Place;
 import io.gradus.coordinator.run.RunRegistry;
+import io.gradus.coordinator.spec.RunPlanMapper;
 import io.gradus.core.group.GroupId;
 import io.gradus.core.group.LeaseId;
 import io.gradus.core.group.WorkerId;
@@ -186,7 +186,7 @@ final class RolloutService extends RolloutServiceGrpc.RolloutServiceImplBase {
       var worker = new WorkerId(Texts.identifier("register.worker_id", register.getWorkerId()));
       log.atInfo()
           .addKeyValue("worker", worker.value())
-          .addKeyValue("pool", Pools.nameOf(register.getPool()))
+          .addKeyValue("pool", RunPlanMapper.poolOf(register.getPool()))
           .addKeyValue("slots", register.getSlots())
           .addKeyValue("engine", register.getEngine())
           .addKeyValue("labels", labels(register))
@@ -197,7 +197,7 @@ final class RolloutService extends RolloutServiceGrpc.RolloutServiceImplBase {
                   new Outlet<>(call, OUTLET_CAPACITY, nanoTime),
                   worker,
                   register.getSlots(),
-                  Pools.nameOf(register.getPool()),
+                  RunPlanMapper.poolOf(register.getPool()),
                   runs,
                   registry,
                   specs,

@@ -9,10 +9,10 @@ import akka.actor.typed.javadsl.TimerScheduler;
 import io.gradus.coordinator.pool.PoolAnswer;
 import io.gradus.coordinator.pool.PoolCommand;
 import io.gradus.coordinator.pool.PoolEntity;
-import io.gradus.coordinator.pool.Pools;
 import io.gradus.coordinator.run.RunCommand;
 import io.gradus.coordinator.run.RunRegistry;
 import io.gradus.coordinator.run.ToWorker;
+import io.gradus.coordinator.spec.RunPlanMapper;
 import io.gradus.core.group.GroupId;
 import io.gradus.core.group.GroupPurpose;
 import io.gradus.core.group.LeaseId;
@@ -250,7 +250,7 @@ final class WorkerStream {
     return allotted
         .map(slotsByRun -> slotsByRun.containsKey(runId))
         .orElseGet(() ->
-            link.spec.map(spec -> Pools.nameOf(spec.getResources()).equals(pool)).orElse(false));
+            link.spec.map(spec -> RunPlanMapper.shareOf(spec).pool().equals(pool)).orElse(false));
   }
 
   private void check() {

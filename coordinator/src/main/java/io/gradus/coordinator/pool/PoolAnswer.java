@@ -1,6 +1,6 @@
 package io.gradus.coordinator.pool;
 
-import io.gradus.coordinator.run.OnTheWire;
+import io.gradus.coordinator.wire.OnTheWire;
 import java.util.Map;
 
 /// What a pool tells the stream of a worker.

@@ -1,7 +1,7 @@
 package io.gradus.coordinator.pool;
 
 import akka.actor.typed.ActorRef;
-import io.gradus.coordinator.run.OnTheWire;
+import io.gradus.coordinator.wire.OnTheWire;
 import io.gradus.core.group.WorkerId;
 
 /// What a pool is told.

@@ -9,7 +9,7 @@ import io.gradus.coordinator.ledger.StoredRun;
 import io.gradus.coordinator.ledger.Takeover;
 import io.gradus.coordinator.pool.PoolCommand;
 import io.gradus.coordinator.pool.PoolEntity;
-import io.gradus.coordinator.pool.Pools;
+import io.gradus.coordinator.pool.PoolShare;
 import io.gradus.core.group.GroupId;
 import io.gradus.core.group.LeaseId;
 import io.gradus.core.group.SessionId;
@@ -29,7 +29,6 @@ import io.gradus.core.run.Input;
 import io.gradus.core.run.MonotonicTime;
 import io.gradus.core.run.RequestId;
 import io.gradus.core.run.RunView;
-import io.gradus.run.v1.Resources;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -101,8 +100,7 @@ final class ActiveRun {
 
   private final RunEntity entity;
   private final StoredRun run;
-  private final String pool;
-  private final double share;
+  private final PoolShare share;
   private final Incarnation incarnation;
   private final Decider decider;
   private final LearnerWindow learnerWindow = new LearnerWindow();
@@ -138,12 +136,10 @@ final class ActiveRun {
 
   /// The run that was taken over.
   ///
-  /// @param resources of its spec: the pool that it draws on, and its share of it
-  ActiveRun(
-      RunEntity entity, Takeover takeover, Decider decider, Resources resources, int attempt) {
+  /// @param share of a pool that it draws on
+  ActiveRun(RunEntity entity, Takeover takeover, Decider decider, PoolShare share, int attempt) {
     this.entity = entity;
-    this.pool = Pools.nameOf(resources);
-    this.share = Pools.shareOf(resources);
+    this.share = share;
     this.run = takeover.run();
     this.incarnation = takeover.incarnation();
     this.decider = decider;
@@ -336,10 +332,10 @@ final class ActiveRun {
         .surroundings()
         .pools()
         .accept(
-            pool,
+            share.pool(),
             isRunning
                 ? new PoolCommand.ClaimSlots(
-                    entity.runId(), share, Math.max(1, view.running() + view.capacity()))
+                    entity.runId(), share.share(), Math.max(1, view.running() + view.capacity()))
                 : new PoolCommand.WithdrawClaim(entity.runId()));
   }
 
@@ -588,7 +584,10 @@ final class ActiveRun {
         deleteCheckpoints(versions);
       }
       case Effect.EndRun(var state, var reason) -> {
-        entity.surroundings().pools().accept(pool, new PoolCommand.WithdrawClaim(entity.runId()));
+        entity
+            .surroundings()
+            .pools()
+            .accept(share.pool(), new PoolCommand.WithdrawClaim(entity.runId()));
         log.atInfo()
             .addKeyValue("run", entity.runId())
             .addKeyValue("state", state)

@@ -1,5 +1,6 @@
 package io.gradus.coordinator.run;
 
+import io.gradus.coordinator.wire.OnTheWire;
 import io.gradus.core.batch.BatchNumber;
 import io.gradus.core.group.GroupId;
 import io.gradus.core.group.LeaseId;

@@ -1,6 +1,7 @@
 package io.gradus.coordinator.run;
 
 import akka.actor.typed.ActorRef;
+import io.gradus.coordinator.wire.OnTheWire;
 import io.gradus.core.batch.BatchDigest;
 import io.gradus.core.batch.BatchNumber;
 import io.gradus.core.group.GroupId;

@@ -251,7 +251,7 @@ public final class RunEntity {
                       this,
                       takeover,
                       decider,
-                      surroundings.resources().apply(takeover.run().spec()),
+                      surroundings.shares().apply(takeover.run().spec()),
                       attempt)));
         }
       };

@@ -2,9 +2,9 @@ package io.gradus.coordinator.run;
 
 import io.gradus.coordinator.ledger.Ledger;
 import io.gradus.coordinator.pool.PoolCommand;
+import io.gradus.coordinator.pool.PoolShare;
 import io.gradus.core.run.Decider;
 import io.gradus.core.run.RunPlan;
-import io.gradus.run.v1.Resources;
 import java.util.concurrent.Executor;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
@@ -14,7 +14,7 @@ import java.util.function.LongSupplier;
 /// What the entities of a node share.
 ///
 /// @param plans what a serialized effective spec asks of the decider
-/// @param resources what a serialized effective spec asks of its pool
+/// @param shares the share of a pool that a serialized effective spec asks for
 /// @param nanoTime monotonic time
 /// @param blocking runs what may block, bounded
 /// @param pools tells the pool of a name what a run wants of it
@@ -23,7 +23,7 @@ public record RunSurroundings(
     Ledger ledger,
     Decider.Factory deciders,
     Function<byte[], RunPlan> plans,
-    Function<byte[], Resources> resources,
+    Function<byte[], PoolShare> shares,
     CheckpointStore checkpoints,
     PayloadStaging staging,
     LongSupplier nanoTime,

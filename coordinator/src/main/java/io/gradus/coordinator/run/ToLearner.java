@@ -1,5 +1,6 @@
 package io.gradus.coordinator.run;
 
+import io.gradus.coordinator.wire.OnTheWire;
 import io.gradus.core.batch.Use;
 import io.gradus.core.ledger.BatchRow;
 import java.util.List;

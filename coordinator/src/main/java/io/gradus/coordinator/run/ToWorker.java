@@ -1,5 +1,6 @@
 package io.gradus.coordinator.run;
 
+import io.gradus.coordinator.wire.OnTheWire;
 import io.gradus.core.group.LeaseId;
 import io.gradus.core.group.SessionId;
 import io.gradus.core.policy.Manifest;

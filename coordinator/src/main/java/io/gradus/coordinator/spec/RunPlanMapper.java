@@ -1,6 +1,7 @@
 package io.gradus.coordinator.spec;
 
 import com.google.protobuf.InvalidProtocolBufferException;
+import io.gradus.coordinator.pool.PoolShare;
 import io.gradus.core.run.RunPlan;
 import io.gradus.core.task.TaskFamily;
 import io.gradus.core.task.WithHints;
@@ -24,9 +25,21 @@ public final class RunPlanMapper {
     return planOf(parsed(spec));
   }
 
-  /// What a serialized effective spec asks of its pool.
-  public static Resources resourcesOf(byte[] spec) {
-    return parsed(spec).getResources();
+  /// The share of a pool that a serialized effective spec asks for.
+  public static PoolShare shareOf(byte[] spec) {
+    return shareOf(parsed(spec));
+  }
+
+  /// The share of a pool that a spec asks for; one of an older release asks for nothing special.
+  public static PoolShare shareOf(RunSpec spec) {
+    Resources resources = spec.getResources();
+    return new PoolShare(
+        poolOf(resources.getPool()), resources.hasShare() ? resources.getShare() : 1);
+  }
+
+  /// The pool that a name means.
+  public static String poolOf(String name) {
+    return name.isEmpty() ? PoolShare.DEFAULT_POOL : name;
   }
 
   private static RunSpec parsed(byte[] spec) {

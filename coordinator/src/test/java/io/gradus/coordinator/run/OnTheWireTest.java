@@ -12,6 +12,7 @@ import com.typesafe.config.ConfigFactory;
 import io.gradus.coordinator.cluster.NodeWatch;
 import io.gradus.coordinator.pool.PoolAnswer;
 import io.gradus.coordinator.pool.PoolCommand;
+import io.gradus.coordinator.wire.OnTheWire;
 import io.gradus.core.batch.BatchDigest;
 import io.gradus.core.batch.BatchNumber;
 import io.gradus.core.batch.BatchState;

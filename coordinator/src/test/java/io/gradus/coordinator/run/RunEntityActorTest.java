@@ -14,6 +14,7 @@ import io.gradus.coordinator.ledger.Ledger;
 import io.gradus.coordinator.ledger.LedgerConfig;
 import io.gradus.coordinator.ledger.Payload;
 import io.gradus.coordinator.pool.PoolCommand;
+import io.gradus.coordinator.pool.PoolShare;
 import io.gradus.coordinator.run.RunAnswer.GroupOutcome.Kind;
 import io.gradus.coordinator.run.RunCommand.Place;
 import io.gradus.coordinator.run.RunCommand.SubmittedGroup;
@@ -41,7 +42,6 @@ import io.gradus.core.run.Input;
 import io.gradus.core.run.MonotonicTime;
 import io.gradus.core.run.RunPlan;
 import io.gradus.core.run.RunView;
-import io.gradus.run.v1.Resources;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -180,7 +180,7 @@ class RunEntityActorTest {
                 ledger,
                 (plan, image, _) -> new Watched(new TinyDecider(plan, image)),
                 _ -> PLAN,
-                _ -> Resources.getDefaultInstance(),
+                _ -> new PoolShare(PoolShare.DEFAULT_POOL, 1),
                 new NoCheckpoints(),
                 staging,
                 System::nanoTime,
