@@ -183,8 +183,7 @@ public final class Coordinator implements AutoCloseable {
                   ledger.reader()::activeRuns,
                   runId -> {
                     // A node that has to leave must not take its runs back, and one that closes
-                    // need
-                    // not: the last one would wait for itself.
+                    // need not: the last one would wait for itself.
                     if (!mustClose.isDone() && !isClosed.get()) {
                       sharding.entityRefFor(RunEntity.KEY, runId).tell(new RunCommand.Wake());
                     }

@@ -35,12 +35,6 @@ final class CommitLoop implements AutoCloseable {
 
   private static final Logger log = LoggerFactory.getLogger(CommitLoop.class);
 
-  private static final Duration FIRST_PAUSE = Duration.ofMillis(20);
-  private static final Duration LONGEST_PAUSE = Duration.ofSeconds(1);
-
-  /// How long a closing loop still tries what fails: whoever closes it has given the work up.
-  private static final Duration CLOSES_WITHIN = Duration.ofSeconds(2);
-
   /// Work for the writer, in the order of the queue.
   private sealed interface Job {}
 
@@ -204,7 +198,7 @@ final class CommitLoop implements AutoCloseable {
   }
 
   private Outcome transact(Incarnation incarnation, RowWriter rows) {
-    var retry = new Retry();
+    var retry = new Retry(nanoTime, commitDeadline, () -> isClosing);
     while (true) {
       boolean isSent = false;
       try (Handle handle = writer.open()) {
@@ -301,36 +295,6 @@ final class CommitLoop implements AutoCloseable {
       handle.rollback();
     } catch (RuntimeException failure) {
       log.atDebug().setCause(failure).log("rollback failed; closing the connection does the same");
-    }
-  }
-
-  /// Pauses that grow, until the deadline of a commit, or until soon after the loop is closed.
-  private final class Retry {
-
-    private final long begunNanos = nanoTime.getAsLong();
-    private Duration limit = commitDeadline;
-    private boolean isLimited;
-    private long pauseMillis = FIRST_PAUSE.toMillis();
-
-    /// @return whether there is time for another attempt
-    boolean pause() {
-      var spent = Duration.ofNanos(nanoTime.getAsLong() - begunNanos);
-      if (isClosing && !isLimited) {
-        isLimited = true;
-        Duration soon = spent.plus(CLOSES_WITHIN);
-        limit = soon.compareTo(limit) < 0 ? soon : limit;
-      }
-      if (spent.plusMillis(pauseMillis).compareTo(limit) > 0) {
-        return false;
-      }
-      try {
-        TimeUnit.MILLISECONDS.sleep(pauseMillis);
-      } catch (InterruptedException _) {
-        Thread.currentThread().interrupt();
-        return false;
-      }
-      pauseMillis = Math.min(2 * pauseMillis, LONGEST_PAUSE.toMillis());
-      return true;
     }
   }
 

@@ -88,9 +88,8 @@ final class PayloadLoop implements AutoCloseable {
     }
   }
 
-  private void write(List<Store> batch) throws InterruptedException {
-    long begun = nanoTime.getAsLong();
-    long pause = 20;
+  private void write(List<Store> batch) {
+    var retry = new Retry(nanoTime, deadline, () -> isClosing);
     while (true) {
       try {
         List<Boolean> sames = writer.inTransaction(handle -> insert(handle, batch));
@@ -99,8 +98,7 @@ final class PayloadLoop implements AutoCloseable {
         }
         return;
       } catch (RuntimeException failure) {
-        boolean isLate = nanoTime.getAsLong() - begun > deadline.toNanos();
-        if (isLate || isClosing || !Failures.isTransient(failure)) {
+        if (!Failures.isTransient(failure) || !retry.pause()) {
           var told =
               new LedgerException(
                   Kind.UNAVAILABLE,
@@ -109,8 +107,6 @@ final class PayloadLoop implements AutoCloseable {
           batch.forEach(store -> store.stored().completeExceptionally(told));
           return;
         }
-        TimeUnit.MILLISECONDS.sleep(pause);
-        pause = Math.min(2 * pause, 1000);
       }
     }
   }
