@@ -2,15 +2,20 @@ package io.gradus.cli;
 
 import static java.util.concurrent.TimeUnit.MILLISECONDS;
 
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.gradus.cli.link.CoordinatorChannel;
 import io.gradus.cli.link.Statuses;
+import io.gradus.cli.report.ProtoJson;
 import io.gradus.core.retry.Backoff;
+import io.gradus.run.v1.RunProgress;
 import io.gradus.run.v1.RunServiceGrpc;
 import io.gradus.run.v1.RunServiceGrpc.RunServiceBlockingStub;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.Locale;
 import java.util.SplittableRandom;
 import java.util.concurrent.CountDownLatch;
 import java.util.function.Function;
@@ -49,6 +54,20 @@ final class RunCalls {
         }
         var _ = new CountDownLatch(1).await(backoff.next().toMillis(), MILLISECONDS);
       }
+    }
+  }
+
+  /// Tells in which state a run is after a call that changed it.
+  static void tellState(Console console, boolean isJson, RunProgress run) {
+    if (isJson) {
+      ObjectNode json = JsonNodeFactory.instance.objectNode();
+      json.set("run", ProtoJson.of(run));
+      console.out().println(json);
+    } else {
+      console
+          .out()
+          .printf(
+              "%s is %s%n", run.getRunId(), LocalRun.name(run.getState()).toLowerCase(Locale.ROOT));
     }
   }
 

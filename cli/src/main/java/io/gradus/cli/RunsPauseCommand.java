@@ -1,12 +1,8 @@
 package io.gradus.cli;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.gradus.cli.link.CoordinatorChannel;
-import io.gradus.cli.report.ProtoJson;
 import io.gradus.run.v1.PauseRunRequest;
 import io.gradus.run.v1.RunProgress;
-import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -62,17 +58,7 @@ final class RunsPauseCommand implements Callable<Integer> {
                   stub.pauseRun(
                       PauseRunRequest.newBuilder().setRunId(runId).setRevokeLeases(isNow).build()))
               .getProgress();
-      if (isJson) {
-        ObjectNode json = JsonNodeFactory.instance.objectNode();
-        json.set("run", ProtoJson.of(run));
-        console.out().println(json);
-      } else {
-        console
-            .out()
-            .printf(
-                "%s is %s%n",
-                run.getRunId(), LocalRun.name(run.getState()).toLowerCase(Locale.ROOT));
-      }
+      RunCalls.tellState(console, isJson, run);
       return ExitStatus.DONE;
     }
   }

@@ -1,12 +1,8 @@
 package io.gradus.cli;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.gradus.cli.link.CoordinatorChannel;
-import io.gradus.cli.report.ProtoJson;
 import io.gradus.run.v1.ResumeRunRequest;
 import io.gradus.run.v1.RunProgress;
-import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -48,17 +44,7 @@ final class RunsResumeCommand implements Callable<Integer> {
           new RunCalls(channel, console)
               .ask(stub -> stub.resumeRun(ResumeRunRequest.newBuilder().setRunId(runId).build()))
               .getProgress();
-      if (isJson) {
-        ObjectNode json = JsonNodeFactory.instance.objectNode();
-        json.set("run", ProtoJson.of(run));
-        console.out().println(json);
-      } else {
-        console
-            .out()
-            .printf(
-                "%s is %s%n",
-                run.getRunId(), LocalRun.name(run.getState()).toLowerCase(Locale.ROOT));
-      }
+      RunCalls.tellState(console, isJson, run);
       return ExitStatus.DONE;
     }
   }

@@ -1,10 +1,7 @@
 package io.gradus.cli.link;
 
-import com.google.protobuf.Any;
-import com.google.protobuf.InvalidProtocolBufferException;
-import com.google.rpc.ErrorInfo;
+import io.gradus.learner.link.LinkException;
 import io.grpc.Status;
-import io.grpc.protobuf.StatusProto;
 
 /// How calls fail, for people and for decisions.
 public final class Statuses {
@@ -22,46 +19,8 @@ public final class Statuses {
         + (cause == null || cause.getMessage() == null ? "" : " (" + cause.getMessage() + ")");
   }
 
-  /// What clients branch on, in UPPER_SNAKE; empty where the coordinator gave none.
-  public static String reason(Throwable failure) {
-    com.google.rpc.Status details = StatusProto.fromThrowable(failure);
-    if (details == null) {
-      return "";
-    }
-    try {
-      for (Any detail : details.getDetailsList()) {
-        if (detail.is(ErrorInfo.class)) {
-          return detail.unpack(ErrorInfo.class).getReason();
-        }
-      }
-    } catch (InvalidProtocolBufferException _) {
-      return "";
-    }
-    return "";
-  }
-
-  /// Whether the same call may succeed later: no coordinator is there, or it is moving or busy.
+  /// Whether the same call may succeed later, by the rule of the learner's own calls.
   public static boolean mayPass(Status status) {
-    return switch (status.getCode()) {
-      case UNAVAILABLE,
-          DEADLINE_EXCEEDED,
-          ABORTED,
-          RESOURCE_EXHAUSTED,
-          CANCELLED,
-          INTERNAL,
-          UNKNOWN ->
-          true;
-      case OK,
-          INVALID_ARGUMENT,
-          NOT_FOUND,
-          ALREADY_EXISTS,
-          PERMISSION_DENIED,
-          FAILED_PRECONDITION,
-          OUT_OF_RANGE,
-          UNIMPLEMENTED,
-          DATA_LOSS,
-          UNAUTHENTICATED ->
-          false;
-    };
+    return LinkException.mayPass(status);
   }
 }

@@ -74,10 +74,14 @@ public final class LinkException extends Exception {
     return "";
   }
 
+  static boolean mayPass(Throwable failure) {
+    return mayPass(Status.fromThrowable(failure));
+  }
+
   /// Whether the same call may succeed later: the coordinator is away, moving, or busy. The others
   /// say that the request itself is wrong.
-  static boolean mayPass(Throwable failure) {
-    return switch (Status.fromThrowable(failure).getCode()) {
+  public static boolean mayPass(Status status) {
+    return switch (status.getCode()) {
       case UNAVAILABLE,
           DEADLINE_EXCEEDED,
           ABORTED,
