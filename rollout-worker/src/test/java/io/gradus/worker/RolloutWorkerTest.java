@@ -146,14 +146,16 @@ class RolloutWorkerTest {
   void evaluatesGreedilyWithThePinnedVersion(TestInfo info) throws IOException {
     coordinator.publish(1);
     coordinator.publish(2);
+    start(info);
+    // Before it has version 2 it may as well sample with version 1, the newest that it has then.
+    await().until(() -> coordinator.loaded.contains(loaded(2)));
+
     coordinator.offer(
         FakeCoordinator.lease(1, 2, GroupPurpose.GROUP_PURPOSE_TRAINING, 1),
         FakeCoordinator.lease(2, 2, GroupPurpose.GROUP_PURPOSE_EVALUATION, 1).toBuilder()
             .setPolicyVersion(1)
             .build(),
         FakeCoordinator.lease(3, 2, GroupPurpose.GROUP_PURPOSE_TRAINING, 1));
-
-    start(info);
 
     await().until(() -> coordinator.payloads.size() == 3);
     for (GroupPayload payload : coordinator.payloads) {
