@@ -23,6 +23,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.CleanupMode;
 import org.junit.jupiter.api.io.TempDir;
 
 /// A run on three coordinators, two workers and a learner over one PostgreSQL, while one process
@@ -40,7 +41,8 @@ class ClusterSystemTest {
 
   private static final ObjectMapper JSON = new ObjectMapper();
 
-  @TempDir private Path directory;
+  @TempDir(cleanup = CleanupMode.ON_SUCCESS)
+  private Path directory;
 
   private final Map<String, RunProcess> roles = new LinkedHashMap<>();
   private final Map<String, String[]> commands = new LinkedHashMap<>();

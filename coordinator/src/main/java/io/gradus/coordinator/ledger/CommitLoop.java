@@ -317,6 +317,7 @@ final class CommitLoop implements AutoCloseable {
               || state.equals("40001")
               || state.equals("40P01")
               || state.equals("55P03")
+              || state.equals("25P03")
               || text.contains("SQLITE_BUSY")
               || text.contains("SQLITE_LOCKED")
               || text.contains("SQLITE_IOERR")

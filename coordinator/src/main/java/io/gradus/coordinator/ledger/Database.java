@@ -14,6 +14,7 @@ import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -155,6 +156,11 @@ final class Database implements AutoCloseable {
     }
   }
 
+  /// Longest pause between two statements of a writing transaction. A process that stands still in
+  /// the middle of one, or lost its way to the server, holds the row of its run, and whoever takes
+  /// the run over waits for that row: no longer than for a lock.
+  private static final Duration WRITER_STANDS_STILL_FOR = Duration.ofSeconds(3);
+
   private enum Role {
     WRITER,
     READER
@@ -180,6 +186,8 @@ final class Database implements AutoCloseable {
 
   private static Consumer<HikariConfig> postgres(LedgerConfig config, Role role) {
     long statement = config.statementTimeout().toMillis();
+    Duration idle =
+        role == Role.WRITER ? WRITER_STANDS_STILL_FOR : config.statementTimeout().multipliedBy(2);
     return settings -> {
       settings.setJdbcUrl(config.jdbcUrl());
       if (!config.user().isEmpty()) {
@@ -194,7 +202,7 @@ final class Database implements AutoCloseable {
       settings.addDataSourceProperty(
           "options",
           "-c statement_timeout=%d -c lock_timeout=%d -c idle_in_transaction_session_timeout=%d"
-                  .formatted(statement, config.lockTimeout().toMillis(), 2 * statement)
+                  .formatted(statement, config.lockTimeout().toMillis(), idle.toMillis())
               + (role == Role.WRITER ? " -c synchronous_commit=on" : ""));
     };
   }

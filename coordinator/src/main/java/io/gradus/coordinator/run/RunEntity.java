@@ -9,6 +9,7 @@ import akka.actor.typed.javadsl.StashBuffer;
 import akka.actor.typed.javadsl.TimerScheduler;
 import akka.cluster.sharding.typed.javadsl.EntityTypeKey;
 import io.gradus.coordinator.ledger.CommitFailure;
+import io.gradus.coordinator.ledger.LedgerException;
 import io.gradus.coordinator.ledger.StoredRun;
 import io.gradus.coordinator.ledger.Takeover;
 import io.gradus.core.group.SessionId;
@@ -24,6 +25,7 @@ import java.util.concurrent.CompletionStage;
 import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.slf4j.spi.LoggingEventBuilder;
 
 /// The sharded entity of one run: the one writer of its rows.
 ///
@@ -261,11 +263,14 @@ public final class RunEntity {
   }
 
   private Behavior<RunCommand> onRecoveryFailed(Throwable failure, int attempt) {
-    log.atWarn()
-        .addKeyValue("run", runId)
-        .addKeyValue("attempt", attempt)
-        .setCause(failure)
-        .log("run cannot be recovered");
+    LoggingEventBuilder line =
+        log.atWarn().addKeyValue("run", runId).addKeyValue("attempt", attempt);
+    if (failure.getCause() instanceof LedgerException unavailable) {
+      line.addKeyValue("reason", unavailable.getMessage())
+          .log("run cannot be recovered; it is tried again");
+    } else {
+      line.setCause(failure).log("run cannot be recovered; it is tried again");
+    }
     return again(attempt);
   }
 

@@ -106,6 +106,66 @@ class PostgresLedgerTest extends LedgerContract {
         .containsExactly(Rows.leased(1));
   }
 
+  /// A process that stops in the middle of a transaction holds the row of its run.
+  @Test
+  void takesARunOverFromAWriterThatStandsStillInItsTransaction() throws Exception {
+    Ledger here = open();
+    submit(here, "run-1", "spec");
+    Incarnation older = takeOver(here, "run-1").incarnation();
+    FaultyConnections.Gate gate = faults.holdNextCommit();
+    Heard stopped =
+        append(
+            here,
+            older,
+            java.util.List.of(),
+            new io.gradus.core.ledger.Write.PutGroup(Rows.leased(1)));
+    gate.awaitArrival();
+
+    // Its own commit must not stand before a gate.
+    Takeover taken;
+    try (Ledger another = Ledger.open(config(), Clock.systemUTC(), System::nanoTime)) {
+      taken = takeOver(another, "run-1");
+    }
+    gate.open();
+
+    assertThat(taken.image().openGroups()).isEmpty();
+    assertThat(stopped.await()).isEqualTo("FENCED");
+    assertThat(takeOver(here, "run-1").image().openGroups()).isEmpty();
+  }
+
+  /// A writer that stood still for too long and was not replaced sends its statements again.
+  @Test
+  void goesOnAfterStandingStillInATransaction() throws Exception {
+    Ledger ledger = open();
+    submit(ledger, "run-1", "spec");
+    Incarnation incarnation = takeOver(ledger, "run-1").incarnation();
+    FaultyConnections.Gate gate = faults.holdNextCommit();
+    Heard heard =
+        append(
+            ledger,
+            incarnation,
+            java.util.List.of(),
+            new io.gradus.core.ledger.Write.PutGroup(Rows.leased(1)));
+    gate.awaitArrival();
+    try (Connection connection =
+            postgres.getDatabase("postgres", "gradus_" + databases.get()).getConnection();
+        var statement =
+            connection.prepareStatement(
+                "select count(*) from pg_stat_activity where state = 'idle in transaction'")) {
+      await("the server ends the transaction")
+          .atMost(Duration.ofSeconds(30))
+          .until(() -> {
+            try (var row = statement.executeQuery()) {
+              return row.next() && row.getInt(1) == 0;
+            }
+          });
+    }
+
+    gate.open();
+
+    assertThat(heard.await()).isEqualTo("COMMITTED 1");
+  }
+
   @Test
   void leasesToOneNodeUntilItGivesTheLeaseBackOrIsSilent() throws Exception {
     LeaseRows leases = open().leases();
