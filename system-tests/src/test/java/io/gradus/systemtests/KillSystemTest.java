@@ -8,7 +8,6 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.stream.Stream;
@@ -52,8 +51,8 @@ class KillSystemTest {
               .isTrue();
           process.kill();
         }
-        try (LedgerFile ledger = LedgerFile.open(run)) {
-          holdsWhatWasAcknowledged(ledger, witness);
+        try (LedgerTables ledger = LedgerTables.open(run)) {
+          Acknowledged.areIn(ledger, witness);
         }
         assertThat(audit(run)).as("audit after kill %d", kill).isEqualTo(0);
       }
@@ -61,8 +60,8 @@ class KillSystemTest {
       try (RunProcess process = start(output, witness.environment(), spec, run, false)) {
         assertThat(process.awaitExit(ENDS_WITHIN)).as(process.output()).isEqualTo(0);
       }
-      try (LedgerFile ledger = LedgerFile.open(run)) {
-        holdsWhatWasAcknowledged(ledger, witness);
+      try (LedgerTables ledger = LedgerTables.open(run)) {
+        Acknowledged.areIn(ledger, witness);
         isWhole(ledger);
         assertThat(new Provenance(ledger, tokenizer(run)).check(2))
             .as("trajectories of its own that it learned from")
@@ -96,43 +95,6 @@ class KillSystemTest {
     }
   }
 
-  /// Every acknowledgement that the witness has is in the ledger.
-  private static void holdsWhatWasAcknowledged(LedgerFile ledger, WitnessLog witness)
-      throws Exception {
-    for (JsonNode line : witness.of("group")) {
-      long group = line.path("group").asLong();
-      String admission = line.path("admission").asText();
-      List<String> row =
-          ledger.rows("select state, admitted_lease from rollout_group where group_id = ?", group);
-      assertThat(row).as("group %d, acknowledged as %s", group, admission).hasSize(1);
-      String state = row.getFirst().split(" ", 2)[0];
-      switch (admission) {
-        case "ADMISSION_ACCEPTED" ->
-            assertThat(row.getFirst())
-                .as("group %d", group)
-                .matches("(ACCEPTED|TRAINED|STALE|CANCELLED) " + line.path("lease").asLong());
-        case "ADMISSION_FILTERED" -> assertThat(state).isEqualTo("FILTERED");
-        case "ADMISSION_EVALUATED" -> assertThat(state).isEqualTo("EVALUATED");
-        case "ADMISSION_STALE" -> assertThat(state).isEqualTo("STALE");
-        default -> assertThat(state).isNotEmpty();
-      }
-    }
-    for (JsonNode line : witness.of("batch")) {
-      List<String> row =
-          ledger.rows(
-              "select lower(hex(digest)) from batch where number = ? and state <> 'VOID'",
-              line.path("batch").asLong());
-      assertThat(row).containsExactly(line.path("sha256").asText());
-    }
-    for (JsonNode line : witness.of("version")) {
-      assertThat(
-              ledger.rows(
-                  "select step from policy_version where version = ?",
-                  line.path("version").asLong()))
-          .containsExactly(line.path("step").asText());
-    }
-  }
-
   private static JsonNode tokenizer(Path run) throws Exception {
     try (Stream<Path> checkpoints = Files.list(run.resolve("checkpoints"))) {
       Path any = checkpoints.sorted().findFirst().orElseThrow();
@@ -140,7 +102,7 @@ class KillSystemTest {
     }
   }
 
-  private static void isWhole(LedgerFile ledger) throws Exception {
+  private static void isWhole(LedgerTables ledger) throws Exception {
     long batches = ledger.number("select batches_bound from run");
     assertThat(batches).isEqualTo(400);
     assertThat(
@@ -150,15 +112,7 @@ class KillSystemTest {
         .isEqualTo(batches);
     assertThat(ledger.number("select count(distinct number) from batch where state = 'SETTLED'"))
         .isEqualTo(batches);
-    assertThat(
-            ledger.rows(
-                """
-                select group_id, member, count(*) from batch_use u join batch b
-                  on b.number = u.number and b.binding = u.binding and b.state <> 'VOID'
-                group by group_id, member having count(*) > 16\
-                """))
-        .as("no trajectory is in more than max_uses batches")
-        .isEmpty();
+    Acknowledged.areUsedAtMost(16, ledger);
     assertThat(
             ledger.rows(
                 "select group_id from rollout_group where state in ('PENDING','LEASED','ACCEPTED')"))

@@ -86,7 +86,7 @@ class LockstepSystemTest {
   }
 
   private static Trace trace(Path run) throws Exception {
-    try (LedgerFile ledger = LedgerFile.open(run)) {
+    try (LedgerTables ledger = LedgerTables.open(run)) {
       assertThat(ledger.number("select count(distinct batch) from policy_version"))
           .as("publications")
           .isGreaterThanOrEqualTo(5);

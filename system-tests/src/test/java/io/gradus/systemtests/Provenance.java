@@ -24,11 +24,11 @@ import java.util.TreeMap;
 /// here once more.
 final class Provenance {
 
-  private final LedgerFile ledger;
+  private final LedgerTables ledger;
   private final Map<Integer, Character> characters = new TreeMap<>();
 
   /// @param tokenizer a checkpoint's `tokenizer.json`
-  Provenance(LedgerFile ledger, JsonNode tokenizer) {
+  Provenance(LedgerTables ledger, JsonNode tokenizer) {
     this.ledger = ledger;
     tokenizer
         .path("model")
@@ -89,12 +89,13 @@ final class Provenance {
     List<String> rows =
         ledger.rows(
             """
-            select u.group_id, u.member, g.purpose, lower(hex(g.digest)), lower(hex(p.bytes))
+            select u.group_id, u.member, g.purpose, %s, %s
             from (select distinct group_id, lease_id, member from batch_use) u
               left join rollout_group g on g.group_id = u.group_id
               left join payload p on p.group_id = u.group_id and p.lease_id = u.lease_id
             order by u.group_id, u.member\
-            """);
+            """
+                .formatted(ledger.hex("g.digest"), ledger.hex("p.bytes")));
     for (String row : rows) {
       check(row.split(" ", -1));
     }

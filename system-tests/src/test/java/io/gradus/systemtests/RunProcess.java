@@ -12,7 +12,7 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 
 /// The `gradus` command as a process of its own.
-final class RunProcess implements AutoCloseable {
+public final class RunProcess implements AutoCloseable {
 
   private static final Duration DIES_WITHIN = Duration.ofSeconds(10);
 
@@ -25,7 +25,7 @@ final class RunProcess implements AutoCloseable {
   }
 
   /// Starts `gradus` with these arguments; what it says goes to a file.
-  static RunProcess start(Path output, Map<String, String> environment, String... arguments)
+  public static RunProcess start(Path output, Map<String, String> environment, String... arguments)
       throws IOException {
     return startBehind(List.of(), output, environment, arguments);
   }
@@ -58,36 +58,40 @@ final class RunProcess implements AutoCloseable {
     return new RunProcess(builder.start(), output);
   }
 
-  boolean isAlive() {
+  public long pid() {
+    return process.pid();
+  }
+
+  public boolean isAlive() {
     return process.isAlive();
   }
 
   /// SIGKILL.
-  void kill() throws InterruptedException {
+  public void kill() throws InterruptedException {
     process.destroyForcibly();
     assertThat(process.waitFor(DIES_WITHIN.toMillis(), TimeUnit.MILLISECONDS)).isTrue();
   }
 
   /// SIGTERM.
-  void terminate() {
+  public void terminate() {
     process.destroy();
   }
 
   /// Sends the process a signal by its name, such as STOP.
-  void signal(String name) throws IOException, InterruptedException {
+  public void signal(String name) throws IOException, InterruptedException {
     Process kill = new ProcessBuilder("kill", "-" + name, Long.toString(process.pid())).start();
     assertThat(kill.waitFor(DIES_WITHIN.toMillis(), TimeUnit.MILLISECONDS)).isTrue();
   }
 
   /// Waits until the process has ended by itself.
-  int awaitExit(Duration limit) throws InterruptedException, IOException {
+  public int awaitExit(Duration limit) throws InterruptedException, IOException {
     assertThat(process.waitFor(limit.toMillis(), TimeUnit.MILLISECONDS))
         .as("the process ends within %s; it said: %s", limit, output())
         .isTrue();
     return process.exitValue();
   }
 
-  String output() throws IOException {
+  public String output() throws IOException {
     return Files.readString(output);
   }
 

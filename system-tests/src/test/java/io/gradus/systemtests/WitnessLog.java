@@ -18,9 +18,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
 
-/// A witness outside the processes that are killed: what the coordinator acknowledged, written to a
-/// file and synced, line by line.
-final class WitnessLog implements AutoCloseable {
+/// A witness outside the processes that are killed: what the coordinators acknowledged, written to
+/// a file and synced, line by line.
+public final class WitnessLog implements AutoCloseable {
 
   private static final ObjectMapper JSON = new ObjectMapper();
 
@@ -33,7 +33,7 @@ final class WitnessLog implements AutoCloseable {
     this.file = file;
   }
 
-  static WitnessLog open(Path log) throws IOException {
+  public static WitnessLog open(Path log) throws IOException {
     var witness =
         new WitnessLog(
             new ServerSocket(0, 8, InetAddress.getLoopbackAddress()),
@@ -42,27 +42,36 @@ final class WitnessLog implements AutoCloseable {
     return witness;
   }
 
-  /// What tells a run of this witness.
-  Map<String, String> environment() {
+  /// What tells a process of this witness.
+  public Map<String, String> environment() {
     return Map.of("GRADUS_WITNESS", Integer.toString(server.getLocalPort()));
   }
 
   private void accept() {
     while (!server.isClosed()) {
-      try (Socket socket = server.accept();
-          var reader =
-              new BufferedReader(
-                  new InputStreamReader(socket.getInputStream(), StandardCharsets.UTF_8))) {
-        for (String line = reader.readLine(); line != null; line = reader.readLine()) {
-          take(line);
-        }
+      try {
+        Socket socket = server.accept();
+        Thread.ofVirtual().name("witness-of-one").start(() -> listen(socket));
       } catch (IOException ended) {
-        // The process was killed, or the witness closed.
+        // The witness closed.
       }
     }
   }
 
-  private void take(String line) throws IOException {
+  private void listen(Socket socket) {
+    try (socket;
+        var reader =
+            new BufferedReader(
+                new InputStreamReader(socket.getInputStream(), StandardCharsets.UTF_8))) {
+      for (String line = reader.readLine(); line != null; line = reader.readLine()) {
+        take(line);
+      }
+    } catch (IOException ended) {
+      // The process was killed, or the witness closed.
+    }
+  }
+
+  private synchronized void take(String line) throws IOException {
     JsonNode node;
     try {
       node = JSON.readTree(line);
@@ -79,11 +88,11 @@ final class WitnessLog implements AutoCloseable {
   }
 
   /// Acknowledgements of a kind, in the order in which they came.
-  List<JsonNode> of(String kind) {
+  public List<JsonNode> of(String kind) {
     return lines.stream().filter(line -> line.path("acknowledged").asText().equals(kind)).toList();
   }
 
-  int size() {
+  public int size() {
     return lines.size();
   }
 

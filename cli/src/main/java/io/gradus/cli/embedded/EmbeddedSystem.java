@@ -1,5 +1,6 @@
 package io.gradus.cli.embedded;
 
+import io.gradus.cli.link.Witness;
 import io.gradus.cli.session.RunningSystem;
 import io.gradus.coordinator.ClusterNode;
 import io.gradus.coordinator.Coordinator;
@@ -14,7 +15,6 @@ import io.gradus.worker.WorkerFigures;
 import io.gradus.worker.engine.libtorch.LibtorchEngine;
 import io.gradus.worker.link.WorkLoop;
 import io.grpc.Channel;
-import io.grpc.ClientInterceptors;
 import io.grpc.ManagedChannel;
 import io.grpc.Status;
 import io.grpc.inprocess.InProcessChannelBuilder;
@@ -70,10 +70,7 @@ public final class EmbeddedSystem implements RunningSystem {
     this.coordinator = coordinator;
     this.channel = channel;
     this.witness = witness;
-    this.witnessed =
-        witness
-            .map(interceptor -> ClientInterceptors.intercept(channel, interceptor))
-            .orElse(channel);
+    this.witnessed = witness.map(there -> there.before(channel)).orElse(channel);
     this.nanoTime = nanoTime;
     coordinator
         .mustClose()

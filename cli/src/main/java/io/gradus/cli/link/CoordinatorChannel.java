@@ -5,15 +5,18 @@ import io.grpc.CallOptions;
 import io.grpc.Channel;
 import io.grpc.ClientCall;
 import io.grpc.ClientTransportFilter;
+import io.grpc.ConnectivityState;
 import io.grpc.Grpc;
 import io.grpc.ManagedChannel;
 import io.grpc.MethodDescriptor;
 import io.grpc.netty.NettyChannelBuilder;
+import java.io.IOException;
 import java.net.SocketAddress;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
@@ -25,6 +28,9 @@ import java.util.concurrent.TimeUnit;
 /// stopped process still accepts connections, and would be waited for twice. Calls do not wait for
 /// a coordinator: where none is there they fail with UNAVAILABLE, and whoever calls decides what
 /// then.
+///
+/// After an outage a call is not refused because an earlier attempt to connect failed: it makes the
+/// next attempt itself. How often it is made is up to whoever calls.
 ///
 /// A connection on which calls are open is asked for a sign of life after ten seconds of silence,
 /// the least that gRPC allows, and given up three seconds later.
@@ -39,16 +45,37 @@ public final class CoordinatorChannel extends Channel implements AutoCloseable {
 
   private final List<HostPort> coordinators;
   private final ManagedChannel channel;
+  private final Optional<Witness> witness;
 
-  private CoordinatorChannel(List<HostPort> coordinators, ManagedChannel channel) {
+  /// What is called through: [#channel], or that and a witness.
+  private final Channel witnessed;
+
+  private CoordinatorChannel(
+      List<HostPort> coordinators, ManagedChannel channel, Optional<Witness> witness) {
     this.coordinators = coordinators;
     this.channel = channel;
+    this.witness = witness;
+    this.witnessed = witness.map(there -> there.before(channel)).orElse(channel);
   }
 
   /// Opens a channel; connects with its first call.
   ///
   /// @param seed decides with which coordinator this client begins
   public static CoordinatorChannel open(List<HostPort> coordinators, long seed) {
+    return open(coordinators, seed, Optional.empty());
+  }
+
+  /// Opens the channel of a role: the witness that the environment names, if it names one, sees
+  /// what is answered.
+  ///
+  /// @throws IOException when there is no such witness
+  public static CoordinatorChannel openWitnessed(List<HostPort> coordinators, long seed)
+      throws IOException {
+    return open(coordinators, seed, Witness.of(System.getenv(Witness.VARIABLE)));
+  }
+
+  private static CoordinatorChannel open(
+      List<HostPort> coordinators, long seed, Optional<Witness> witness) {
     if (coordinators.isEmpty()) {
       throw new IllegalArgumentException("there is no coordinator to call");
     }
@@ -75,7 +102,7 @@ public final class CoordinatorChannel extends Channel implements AutoCloseable {
                   }
                 })
             .build();
-    return new CoordinatorChannel(List.copyOf(coordinators), channel);
+    return new CoordinatorChannel(List.copyOf(coordinators), channel, witness);
   }
 
   /// The coordinators, in the order in which they were given.
@@ -85,7 +112,11 @@ public final class CoordinatorChannel extends Channel implements AutoCloseable {
 
   @Override
   public <Q, A> ClientCall<Q, A> newCall(MethodDescriptor<Q, A> method, CallOptions options) {
-    return channel.newCall(method, options);
+    if (channel.getState(false) == ConnectivityState.TRANSIENT_FAILURE) {
+      // Else it waits longer after each failure, for minutes in the end.
+      channel.resetConnectBackoff();
+    }
+    return witnessed.newCall(method, options);
   }
 
   @Override
@@ -101,5 +132,6 @@ public final class CoordinatorChannel extends Channel implements AutoCloseable {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
+    witness.ifPresent(Witness::close);
   }
 }

@@ -87,7 +87,7 @@ final class LearnerRole implements Role {
       List<HostPort> coordinators)
       throws RoleException {
     WorkerRole.loadLibtorch();
-    var channel = CoordinatorChannel.open(coordinators, settings.getLearnerId().hashCode());
+    CoordinatorChannel channel = WorkerRole.channelTo(coordinators, settings.getLearnerId());
     LearnerRole role;
     try {
       role = new LearnerRole(settings, chunkServer, channel, System::nanoTime);

@@ -69,7 +69,7 @@ final class WorkerRole implements Role {
   static WorkerRole start(WorkerSettings settings, WorkerConfig config, List<HostPort> coordinators)
       throws RoleException {
     loadLibtorch();
-    var channel = CoordinatorChannel.open(coordinators, settings.getWorkerId().hashCode());
+    CoordinatorChannel channel = channelTo(coordinators, settings.getWorkerId());
     var worker =
         new RolloutWorker(
             channel,
@@ -106,6 +106,16 @@ final class WorkerRole implements Role {
           "libtorch cannot be loaded: %s; gradus doctor says what it needs"
               .formatted(CoordinatorRole.deepest(e)),
           e);
+    }
+  }
+
+  /// A channel whose first coordinator depends on who calls.
+  static CoordinatorChannel channelTo(List<HostPort> coordinators, String caller)
+      throws RoleException {
+    try {
+      return CoordinatorChannel.openWitnessed(coordinators, caller.hashCode());
+    } catch (IOException e) {
+      throw new RoleException(String.valueOf(e.getMessage()), e);
     }
   }
 

@@ -32,6 +32,10 @@ public final class LedgerLease extends Lease {
 
   private static final Duration BETWEEN_ATTEMPTS = Duration.ofMillis(200);
 
+  /// Longest wait for a ledger that does not answer. A node that alone does not reach it is made to
+  /// leave long before.
+  private static final Duration LEDGER_AWAY_FOR = Duration.ofMinutes(10);
+
   /// Hands the rows to the leases that Akka creates.
   private static final class Rows extends Setup {
     private final LeaseRows rows;
@@ -122,20 +126,35 @@ public final class LedgerLease extends Lease {
 
   /// Asks until the row is ours, for as long as a dead holder's row may live; leaves Akka, which
   /// waits for the operation timeout, time to hear the answer.
+  ///
+  /// A ledger that nobody reaches is no answer: then no side can go on, and none has to leave.
   private boolean awaitRow() throws InterruptedException {
-    long deadline = nanoTime.getAsLong() + operationTimeout.multipliedBy(3).dividedBy(4).toNanos();
+    long rowLives = operationTimeout.multipliedBy(3).dividedBy(4).toNanos();
+    long begun = nanoTime.getAsLong();
+    long deadline = begun + rowLives;
+    boolean isTold = false;
     while (true) {
       try {
         if (rows.acquire(settings.leaseName(), settings.ownerName(), timeToLive)) {
           return true;
         }
-      } catch (RuntimeException failure) {
         if (nanoTime.getAsLong() - deadline > 0) {
+          return false;
+        }
+      } catch (RuntimeException failure) {
+        long now = nanoTime.getAsLong();
+        if (now - begun > LEDGER_AWAY_FOR.toNanos()) {
           throw failure;
         }
-      }
-      if (nanoTime.getAsLong() - deadline > 0) {
-        return false;
+        if (!isTold) {
+          isTold = true;
+          log.atWarn()
+              .addKeyValue("lease", settings.leaseName())
+              .addKeyValue("reason", failure.getMessage())
+              .addKeyValue("gives_up_after_seconds", LEDGER_AWAY_FOR.toSeconds())
+              .log("the ledger cannot be asked for the lease; it is asked until it answers");
+        }
+        deadline = now + rowLives;
       }
       TimeUnit.NANOSECONDS.sleep(BETWEEN_ATTEMPTS.toNanos());
     }

@@ -19,7 +19,8 @@ import java.util.TreeMap;
 ///              └── applied up to ──┘               └ bound
 /// ```
 ///
-/// A poisonous batch is VOID and leaves a gap, which is bound anew before anything else.
+/// A poisonous batch is VOID and leaves a gap. Gaps are bound anew, the first one first, before
+/// anything else.
 public final class BatchLine {
 
   private record Open(BatchRow row, List<Use> uses) {}
@@ -28,10 +29,14 @@ public final class BatchLine {
 
   /// A number to be bound anew.
   ///
+  /// @param bindings of it so far, all of them void
   /// @param failedBy the last session in which its last binding failed
-  private record Gap(long number, int bindings, Optional<LearnerEpoch> failedBy) {}
+  private record Gap(int bindings, Optional<LearnerEpoch> failedBy) {}
 
-  private Optional<Gap> gap = Optional.empty();
+  /// By number. There is more than one when a learner that goes back to a checkpoint, because of a
+  /// poisonous batch, fails on an earlier batch than before.
+  private final TreeMap<Long, Gap> gaps = new TreeMap<>();
+
   private long bound;
 
   /// @param bound numbers bound so far
@@ -46,12 +51,8 @@ public final class BatchLine {
       Map<BatchNumber, Integer> voidBindings,
       Optional<LearnerEpoch> learner) {
     this.bound = bound;
-    if (voidBindings.size() > 1) {
-      throw new IllegalArgumentException(
-          "more than one number is to be bound anew: " + voidBindings.keySet());
-    }
     voidBindings.forEach(
-        (number, bindings) -> gap = Optional.of(new Gap(number.value(), bindings, learner)));
+        (number, bindings) -> gaps.put(number.value(), new Gap(bindings, learner)));
     Map<Long, List<Use>> uses = new TreeMap<>();
     useRows.forEach(
         use -> uses.computeIfAbsent(use.batch().value(), _ -> new ArrayList<>()).add(use.use()));
@@ -72,7 +73,7 @@ public final class BatchLine {
   }
 
   private long beforeGap() {
-    return gap.map(there -> there.number - 1).orElse(Long.MAX_VALUE);
+    return gaps.isEmpty() ? Long.MAX_VALUE : gaps.firstKey() - 1;
   }
 
   /// Every batch up to this one is applied by the live learner, or settled.
@@ -117,17 +118,17 @@ public final class BatchLine {
 
   /// The number to be bound next.
   public BatchNumber next() {
-    return new BatchNumber(gap.map(Gap::number).orElse(bound + 1));
+    return new BatchNumber(gaps.isEmpty() ? bound + 1 : gaps.firstKey());
   }
 
   /// Counts bindings of that number, from 1.
   public int nextBinding() {
-    return gap.map(Gap::bindings).orElse(0) + 1;
+    return gaps.isEmpty() ? 1 : gaps.firstEntry().getValue().bindings() + 1;
   }
 
   /// The session in which the binding before that failed: what it says again is about the old one.
   public Optional<LearnerEpoch> nextFailedBy() {
-    return gap.flatMap(Gap::failedBy);
+    return gaps.isEmpty() ? Optional.empty() : gaps.firstEntry().getValue().failedBy();
   }
 
   /// Adds a binding of [#next].
@@ -138,10 +139,9 @@ public final class BatchLine {
               .formatted(row.number().value(), row.binding(), next().value(), nextBinding()));
     }
     open.put(row.number().value(), new Open(row, List.copyOf(uses)));
-    if (gap.isEmpty()) {
+    if (gaps.remove(row.number().value()) == null) {
       bound = row.number().value();
     }
-    gap = Optional.empty();
   }
 
   /// Replaces the row of an open batch.
@@ -158,7 +158,7 @@ public final class BatchLine {
   /// @param failedBy the session in which it failed last
   public List<Use> poison(BatchNumber number, LearnerEpoch failedBy) {
     Open batch = removed(number);
-    gap = Optional.of(new Gap(number.value(), batch.row.binding(), Optional.of(failedBy)));
+    gaps.put(number.value(), new Gap(batch.row.binding(), Optional.of(failedBy)));
     return batch.uses;
   }
 

@@ -16,6 +16,7 @@ import io.gradus.core.ledger.RunState;
 import io.gradus.core.ledger.UseRow;
 import io.gradus.core.ledger.VersionRow;
 import io.gradus.core.ledger.Write;
+import io.gradus.core.policy.LearnerEpoch;
 import io.gradus.core.replay.Replay;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -55,6 +56,7 @@ final class Batches {
   }
 
   void release(Turn turn, Books.LearnerSession session, BatchRow row) {
+    session.sent = Math.max(session.sent, row.number().value());
     turn.effect(new Effect.ReleaseBatch(session.epoch, row, books.line.uses(row.number())));
   }
 
@@ -270,10 +272,12 @@ final class Batches {
     if (rebound.number().value() == books.line.bound()) {
       return;
     }
+    // Another such number further on holds back what is behind it.
+    long before = books.line.next().value();
     books.learner.ifPresent(session -> {
       for (BatchRow row : books.line.rows()) {
         long number = row.number().value();
-        if (number > rebound.number().value() && number <= session.upTo) {
+        if (number > rebound.number().value() && number <= session.upTo && number < before) {
           release(turn, session, row);
         }
       }
@@ -362,14 +366,34 @@ final class Batches {
     Optional<BatchRow> open =
         books.line.find(failed.batch()).filter(row -> row.state() == BatchState.BOUND);
     turn.effect(new Effect.Acknowledge(failed.request()));
-    if (open.isEmpty() || failed.batch().value() != books.line.applied() + 1) {
-      return;
+    if (open.isPresent() && failed.batch().value() == books.line.applied() + 1) {
+      count(turn, open.get(), failed.epoch());
     }
-    if (open.get().failedBy().filter(failed.epoch()::equals).isPresent()) {
+  }
+
+  /// A session has ended, in whatever way, and the next one begins. The batch that it had before it
+  /// and neither applied nor called a failure counts as one: a batch that kills the process leaves
+  /// it no time to say so.
+  ///
+  /// @return the end of the run, if that was one failure too many
+  Optional<Goals.Ending> endedWith(Turn turn, Books.LearnerSession session) {
+    long number = books.line.applied() + 1;
+    if (session.sent >= number) {
+      books
+          .line
+          .find(new BatchNumber(number))
+          .filter(row -> row.state() == BatchState.BOUND)
+          .ifPresent(row -> count(turn, row, session.epoch));
+    }
+    return goals.ending();
+  }
+
+  private void count(Turn turn, BatchRow open, LearnerEpoch epoch) {
+    if (open.failedBy().filter(epoch::equals).isPresent()) {
       // A session counts once, however often it says so.
       return;
     }
-    BatchRow row = open.get().failed(failed.epoch());
+    BatchRow row = open.failed(epoch);
     if (row.failures() < MOST_FAILURES) {
       books.line.put(row);
       turn.write(new Write.PutBatch(row));
@@ -377,7 +401,7 @@ final class Batches {
     }
     turn.write(
         new Write.PutBatch(row.voided("failed in %d learner sessions".formatted(row.failures()))));
-    for (GroupId id : books.removeOpenUses(books.line.poison(row.number(), failed.epoch()))) {
+    for (GroupId id : books.removeOpenUses(books.line.poison(row.number(), epoch))) {
       books.replay.drop(id);
       books
           .groups

@@ -67,6 +67,9 @@ final class Books {
     /// … to this one.
     long upTo;
 
+    /// The last batch that was sent to it.
+    long sent;
+
     LearnerSession(LearnerEpoch epoch, LearnerId learner, MonotonicTime heard) {
       this.epoch = epoch;
       this.learner = learner;

@@ -56,6 +56,14 @@ final class LearnerSessions {
               .formatted(books.line.settled()));
       return;
     }
+    if (there.isPresent()) {
+      Optional<Goals.Ending> ending = batches.endedWith(turn, there.get());
+      if (ending.isPresent()) {
+        turn.refuse(
+            joined.request(), RunDecider.ENDED, "the run is over: " + ending.get().reason());
+        return;
+      }
+    }
     var epoch = there.map(session -> session.epoch.next()).orElse(new LearnerEpoch(1));
     var session = new Books.LearnerSession(epoch, joined.learner(), turn.now());
     books.learner = Optional.of(session);

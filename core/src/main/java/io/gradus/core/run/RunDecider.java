@@ -222,7 +222,7 @@ public final class RunDecider implements Decider {
     turn.effect(new Effect.EndRun(books.state, books.reason));
   }
 
-  private static final String ENDED = "RUN_ENDED";
+  static final String ENDED = "RUN_ENDED";
 
   private void afterTheEnd(Turn turn, Input input) {
     String message = "the run is over: " + books.reason;

@@ -84,11 +84,11 @@ final class BatchLaws {
         boolean isPoison = before.state() == BatchState.BOUND && row.failures() == MOST_FAILURES;
         Violation.unless(
             isPoison
-                ? world.witness().failures(row) >= MOST_FAILURES
+                ? world.witness().sessions(row) >= MOST_FAILURES
                 : row.reason().contains("the run ended"),
-            "G3: %s is void after it has failed in %d sessions",
+            "G3: %s is void after %d sessions had it",
             row,
-            world.witness().failures(row));
+            world.witness().sessions(row));
       }
     }
     return Kind.OTHER;

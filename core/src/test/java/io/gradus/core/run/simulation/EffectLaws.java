@@ -26,6 +26,7 @@ final class EffectLaws {
     switch (effect) {
       case Effect.GrantLeases(_, var grants) -> grants.forEach(this::granted);
       case Effect.ReleaseBatch(var epoch, var batch, var uses) -> {
+        world.witness().sent(epoch, batch);
         BatchRow row = ledger.batch(ModelLedger.BindingKey.of(batch)).orElse(batch);
         Violation.unless(
             ledger.batch(ModelLedger.BindingKey.of(batch)).isPresent()

@@ -392,7 +392,7 @@ final class GroupLaws {
               rows.usesOf(row.id()).stream()
                   .anyMatch(use ->
                       rows.batch(ModelLedger.BindingKey.of(use))
-                              .map(world.witness()::failures)
+                              .map(world.witness()::sessions)
                               .orElse(0)
                           >= 3),
               "G3: %s fails with a batch that has not failed in three sessions",

@@ -84,7 +84,10 @@ final class LearnerLaws {
     boolean isSame = there.isEmpty() || there.get().equals(joined.learner());
     boolean isAlive =
         !hasLeft && world.time().nanos() - heardNanos < world.plan().rollout().leaseTtl().toNanos();
-    boolean isOver = rows.run().filter(row -> row.state().isFinal()).isPresent();
+    // The batch that killed the session before may have been one too many.
+    boolean isOver =
+        rows.run().filter(row -> row.state().isFinal()).isPresent()
+            || decision.effects().stream().anyMatch(effect -> effect instanceof Effect.EndRun);
     Violation.unless(
         !isAdmitted || isSame || !isAlive,
         "G7: %s is admitted while the session of %s lives",

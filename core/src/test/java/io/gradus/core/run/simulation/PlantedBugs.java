@@ -259,8 +259,8 @@ return group.id().value() > 0
             "counts a failure as often as it is reported",
             "G3: three sessions, not three reports",
             "run/Batches",
-            "if (open.get().failedBy().filter(failed.epoch()::equals).isPresent()) {",
-            "if (open.get().failures() < 0) {"),
+            "if (open.failedBy().filter(epoch::equals).isPresent()) {",
+            "if (open.failures() < 0) {"),
         new PlantedBug(
             "draws from groups of a poisonous batch",
             "G3: the groups of a poisonous batch fail",
@@ -283,9 +283,15 @@ return group.id().value() > 0
             "G3: its number is bound anew",
             "batch/BatchLine",
 """
-    gap = Optional.of(new Gap(number.value(), batch.row.binding(), Optional.of(failedBy)));
+    gaps.put(number.value(), new Gap(batch.row.binding(), Optional.of(failedBy)));
 """,
             ""),
+        new PlantedBug(
+            "does not count a batch that kills the learner",
+            "G3: a batch that fails in three learner sessions is void",
+            "run/LearnerSessions",
+            "Optional<Goals.Ending> ending = batches.endedWith(turn, there.get());",
+            "Optional<Goals.Ending> ending = Optional.empty();"),
         new PlantedBug(
             "binds poisonous batches for ever",
             "G3: three in a row fail the run",
@@ -343,8 +349,8 @@ return group.id().value() > 0
             "forgets a gap in a new incarnation",
             "G3: its number is bound anew, whoever binds",
             "batch/BatchLine",
-            "(number, bindings) -> gap = Optional.of(new Gap(number.value(), bindings, learner)));",
-            "(number, bindings) -> gap = Optional.empty());"),
+            "gaps.put(number.value(), new Gap(bindings, learner))",
+            "{}"),
         new PlantedBug(
             "stops one batch too early",
             "G3: a run ends at its bounds",

@@ -223,10 +223,12 @@ final class SimulatedLearner {
       after(
           world.time().millis(10, 150),
           () -> {
-            if (world.isPoison(received.batch()) || world.faultyChance(0.01)) {
-              fail(received.batch());
-            } else {
+            if (!world.isPoison(received.batch()) && !world.faultyChance(0.01)) {
               apply(received.batch());
+            } else if (world.isDeadly(received.batch())) {
+              endWith(world.time().chance(0.5));
+            } else {
+              fail(received.batch());
             }
           });
     }
@@ -293,15 +295,16 @@ final class SimulatedLearner {
     }
 
     private void fail(BatchRow failed) {
-      world.witness().failed(epoch(), failed);
       call(
           request -> new Input.BatchFailed(request, epoch(), failed.number(), "not finite"),
-          _ -> {
-            die(true);
-            if (current.filter(session -> session == this).isPresent()) {
-              restart(true, false);
-            }
-          });
+          _ -> endWith(true));
+    }
+
+    private void endWith(boolean isNoticed) {
+      die(isNoticed);
+      if (current.filter(session -> session == this).isPresent()) {
+        restart(isNoticed, false);
+      }
     }
 
     private void apply(BatchRow applied) {

@@ -245,8 +245,16 @@ final class SimulatedRun {
     if (poison == 0) {
       return false;
     }
-    long key = poisonSeed + 31 * batch.number().value() + batch.binding();
-    return new SplittableRandom(key).nextDouble() < poison;
+    return fateOf(batch).nextDouble() < poison;
+  }
+
+  /// Whether a learner that fails on this binding dies of it and cannot say so.
+  boolean isDeadly(BatchRow batch) {
+    return fateOf(batch).split().nextBoolean();
+  }
+
+  private SplittableRandom fateOf(BatchRow batch) {
+    return new SplittableRandom(poisonSeed + 31 * batch.number().value() + batch.binding());
   }
 
   /// Whether the version that a lease asks for can be loaded. It can, unless its checkpoint is

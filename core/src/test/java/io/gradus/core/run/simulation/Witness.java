@@ -40,7 +40,7 @@ final class Witness {
 
   private final List<Acknowledgement> acknowledgements = new ArrayList<>();
   private final TreeMap<LearnerEpoch, BatchNumber> lastApplied = new TreeMap<>();
-  private final TreeMap<ModelLedger.BindingKey, TreeSet<LearnerEpoch>> failures = new TreeMap<>();
+  private final TreeMap<ModelLedger.BindingKey, TreeSet<LearnerEpoch>> sessions = new TreeMap<>();
   private final TreeMap<ModelLedger.BindingKey, BatchDigest> received = new TreeMap<>();
   private final Map<String, PolicyVersion> observed = new HashMap<>();
   private final TreeMap<LeaseId, Long> namedAt = new TreeMap<>();
@@ -201,13 +201,14 @@ final class Witness {
     return applications.containsKey(new Application(epoch, batch, digest));
   }
 
-  void failed(LearnerEpoch epoch, BatchRow batch) {
-    failures.computeIfAbsent(ModelLedger.BindingKey.of(batch), _ -> new TreeSet<>()).add(epoch);
+  /// A binding was sent to a session, which may say that it failed, or end with it.
+  void sent(LearnerEpoch epoch, BatchRow batch) {
+    sessions.computeIfAbsent(ModelLedger.BindingKey.of(batch), _ -> new TreeSet<>()).add(epoch);
   }
 
-  /// Sessions in which a binding failed.
-  int failures(BatchRow batch) {
-    return failures.getOrDefault(ModelLedger.BindingKey.of(batch), new TreeSet<>()).size();
+  /// Sessions that had a binding: it failed in no more of them.
+  int sessions(BatchRow batch) {
+    return sessions.getOrDefault(ModelLedger.BindingKey.of(batch), new TreeSet<>()).size();
   }
 
   /// A learner was told that its weights are a version.

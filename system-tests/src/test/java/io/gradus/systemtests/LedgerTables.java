@@ -10,22 +10,33 @@ import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
 
-/// The ledger of a run directory, read by plain SQL: tests do not ask the code that wrote it.
-final class LedgerFile implements AutoCloseable {
+/// A ledger, read by plain SQL: tests do not ask the code that wrote it.
+public final class LedgerTables implements AutoCloseable {
 
   private final Connection connection;
 
-  private LedgerFile(Connection connection) {
+  private LedgerTables(Connection connection) {
     this.connection = connection;
   }
 
-  static LedgerFile open(Path runDirectory) throws SQLException {
-    return new LedgerFile(
-        DriverManager.getConnection("jdbc:sqlite:" + runDirectory.resolve("ledger.db")));
+  /// The ledger of a run directory.
+  static LedgerTables open(Path runDirectory) throws SQLException {
+    return open("jdbc:sqlite:" + runDirectory.resolve("ledger.db"));
+  }
+
+  /// The ledger in a database.
+  public static LedgerTables open(String jdbcUrl) throws SQLException {
+    return new LedgerTables(DriverManager.getConnection(jdbcUrl));
+  }
+
+  /// An expression for the bytes of a column as small hexadecimal digits.
+  String hex(String column) throws SQLException {
+    boolean isSqlite = connection.getMetaData().getURL().startsWith("jdbc:sqlite:");
+    return (isSqlite ? "lower(hex(%s))" : "encode(%s, 'hex')").formatted(column);
   }
 
   /// Rows as text, columns separated by blanks.
-  List<String> rows(String sql, Object... values) throws SQLException {
+  public List<String> rows(String sql, Object... values) throws SQLException {
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       for (int index = 0; index < values.length; index++) {
         statement.setObject(index + 1, values[index]);
@@ -46,7 +57,7 @@ final class LedgerFile implements AutoCloseable {
   }
 
   /// The one number that a query gives.
-  long number(String sql, Object... values) throws SQLException {
+  public long number(String sql, Object... values) throws SQLException {
     return Long.parseLong(rows(sql, values).getFirst());
   }
 

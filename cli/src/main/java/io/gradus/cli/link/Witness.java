@@ -1,4 +1,4 @@
-package io.gradus.cli.embedded;
+package io.gradus.cli.link;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -13,6 +13,7 @@ import io.grpc.CallOptions;
 import io.grpc.Channel;
 import io.grpc.ClientCall;
 import io.grpc.ClientInterceptor;
+import io.grpc.ClientInterceptors;
 import io.grpc.ForwardingClientCall.SimpleForwardingClientCall;
 import io.grpc.ForwardingClientCallListener.SimpleForwardingClientCallListener;
 import io.grpc.Metadata;
@@ -33,9 +34,9 @@ import org.jspecify.annotations.Nullable;
 /// With it an audit after a crash need not take the ledger's word for what the ledger holds. It is
 /// set by the environment variable `GRADUS_WITNESS`, a port of this host on which the witness
 /// listens.
-final class Witness implements ClientInterceptor, AutoCloseable {
+public final class Witness implements ClientInterceptor, AutoCloseable {
 
-  static final String VARIABLE = "GRADUS_WITNESS";
+  public static final String VARIABLE = "GRADUS_WITNESS";
 
   private static final ObjectMapper JSON = new ObjectMapper();
 
@@ -48,7 +49,7 @@ final class Witness implements ClientInterceptor, AutoCloseable {
   /// The witness that the environment names, if it names one.
   ///
   /// @throws IOException when nobody listens there
-  static Optional<Witness> of(@Nullable String port) throws IOException {
+  public static Optional<Witness> of(@Nullable String port) throws IOException {
     if (port == null || port.isEmpty()) {
       return Optional.empty();
     }
@@ -63,6 +64,11 @@ final class Witness implements ClientInterceptor, AutoCloseable {
       throw new IOException(
           "nobody listens on port %s, which %s names".formatted(port, VARIABLE), e);
     }
+  }
+
+  /// The channel through which the witness sees what is answered.
+  public Channel before(Channel channel) {
+    return ClientInterceptors.intercept(channel, this);
   }
 
   @Override

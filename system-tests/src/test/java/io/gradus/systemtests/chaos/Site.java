@@ -1,0 +1,338 @@
+package io.gradus.systemtests.chaos;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import io.gradus.cli.link.CoordinatorChannel;
+import io.gradus.cli.link.HostPort;
+import io.gradus.systemtests.LedgerTables;
+import io.gradus.systemtests.RunProcess;
+import io.gradus.systemtests.WitnessLog;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.function.Predicate;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+
+/// Three coordinators, two workers and a learner, each a supervised process, over one PostgreSQL, a
+/// witness, and a run without an end. Every way between two of them goes through a proxy.
+///
+/// ```
+/// worker, learner ──proxy──▶ coordinator n ──proxy──▶ PostgreSQL
+///                     other coordinators ──proxy──▶ coordinator n
+/// ```
+///
+/// A coordinator calls the others from an address of its own, so that their proxies know it.
+final class Site implements AutoCloseable {
+
+  static final int COORDINATORS = 3;
+  static final List<String> WORKERS = List.of("worker-1", "worker-2");
+  static final String LEARNER = "learner-1";
+  static final String RUN = "chaos-1";
+
+  private static final Duration STARTS_WITHIN = Duration.ofMinutes(2);
+  private static final Duration ANSWERS_WITHIN = Duration.ofSeconds(90);
+
+  private final Path directory;
+  private final WitnessLog witness;
+  private final PostgresServer postgres;
+  private final Supervisor roles;
+  private final List<TcpProxy> ways = new ArrayList<>();
+  private final List<Node> nodes = new ArrayList<>();
+  private int commands;
+
+  /// A coordinator, and the ways to and from it.
+  ///
+  /// @param peers the way by which other coordinators reach it
+  /// @param database its way to the ledger
+  /// @param clients by role, the way by which that reaches it
+  private record Node(
+      String name,
+      InetAddress address,
+      int port,
+      TcpProxy peers,
+      TcpProxy database,
+      Map<String, TcpProxy> clients) {}
+
+  private Site(Path directory, WitnessLog witness, PostgresServer postgres) {
+    this.directory = directory;
+    this.witness = witness;
+    this.postgres = postgres;
+    this.roles = new Supervisor(directory);
+  }
+
+  /// Starts everything and submits the run.
+  ///
+  /// @param directory an empty one
+  static Site start(Path directory) throws Exception {
+    var ports = new Ports(1 + COORDINATORS * (5 + WORKERS.size() + 1));
+    PostgresServer postgres = PostgresServer.start(directory, ports.next());
+    var site = new Site(directory, WitnessLog.open(directory.resolve("witness.jsonl")), postgres);
+    try {
+      site.startRoles(ports);
+      site.submit();
+    } catch (Exception | Error failure) {
+      site.close();
+      throw failure;
+    }
+    return site;
+  }
+
+  private TcpProxy way(int port, InetAddress address, int target) throws IOException {
+    TcpProxy way = TcpProxy.start(port, new InetSocketAddress(address, target));
+    ways.add(way);
+    return way;
+  }
+
+  private void startRoles(Ports ports) throws Exception {
+    InetAddress loopback = address(0, 1);
+    List<Integer> management =
+        IntStream.range(0, COORDINATORS).mapToObj(_ -> ports.next()).toList();
+    String contactPoints = addresses(management);
+    String checkpoints = Files.createDirectory(directory.resolve("checkpoints")).toUri().toString();
+    for (int number = 1; number <= COORDINATORS; number++) {
+      String name = "coordinator-" + number;
+      InetAddress own = address(1, number);
+      int port = ports.next();
+      int bind = ports.next();
+      TcpProxy peers = way(ports.next(), own, bind);
+      TcpProxy database = way(ports.next(), loopback, postgres.port());
+      var clients = new TreeMap<String, TcpProxy>();
+      for (String role : clientRoles()) {
+        clients.put(role, way(ports.next(), loopback, port));
+      }
+      nodes.add(new Node(name, own, port, peers, database, clients));
+      Path config = directory.resolve(name + ".yaml");
+      Files.writeString(
+          config,
+          """
+          listen: {port: %d}
+          ledger: {jdbc_url: "%s", user: %s}
+          checkpoint_store: "%s{run}"
+          cluster: {port: %d, management_port: %d, contact_points: [%s]}
+          """
+              .formatted(
+                  port,
+                  PostgresServer.jdbcUrl(database.port()),
+                  postgres.user(),
+                  checkpoints,
+                  peers.port(),
+                  management.get(number - 1),
+                  contactPoints));
+      roles.start(
+          name,
+          Map.of("JDK_JAVA_OPTIONS", behindProxy(own, bind)),
+          List.of("coordinator", "--config", config.toString()));
+    }
+    for (String worker : WORKERS) {
+      roles.start(
+          worker,
+          witness.environment(),
+          List.of("worker", "--set", coordinatorsOf(worker), "--set", "worker_id=" + worker));
+    }
+    roles.start(
+        LEARNER,
+        witness.environment(),
+        List.of("learner", "--set", coordinatorsOf(LEARNER), "--set", "learner_id=" + LEARNER));
+    for (int node = 0; node < COORDINATORS; node++) {
+      awaitReady(node);
+    }
+  }
+
+  /// The loopback address 127.0.`subnet`.`number`.
+  private static InetAddress address(int subnet, int number) throws IOException {
+    return InetAddress.getByAddress(new byte[] {127, 0, (byte) subnet, (byte) number});
+  }
+
+  private static List<String> clientRoles() {
+    var clients = new ArrayList<>(WORKERS);
+    clients.add(LEARNER);
+    return clients;
+  }
+
+  /// The others know a node by the address of its proxy; it listens behind that.
+  private static String behindProxy(InetAddress own, int port) {
+    String artery = "-Dgradus.coordinator.akka.akka.remote.artery.";
+    return String.join(
+        " ",
+        artery + "bind.hostname=" + own.getHostAddress(),
+        artery + "bind.port=" + port,
+        artery + "advanced.tcp.outbound-client-hostname=" + own.getHostAddress());
+  }
+
+  private String coordinatorsOf(String role) {
+    return nodes.stream()
+        .map(node -> Integer.valueOf(way(node, role).port()))
+        .collect(Collectors.collectingAndThen(Collectors.toList(), Site::addresses))
+        .transform("coordinators=[%s]"::formatted);
+  }
+
+  private static TcpProxy way(Node node, String role) {
+    TcpProxy way = node.clients().get(role);
+    if (way == null) {
+      throw new AssertionError("no way from %s to %s".formatted(role, node.name()));
+    }
+    return way;
+  }
+
+  private static String addresses(List<Integer> ports) {
+    return ports.stream().map(port -> "127.0.0.1:" + port).collect(Collectors.joining(","));
+  }
+
+  private void submit() throws Exception {
+    var arguments =
+        new ArrayList<>(List.of("submit", Path.of("..", "examples", "addition.yaml").toString()));
+    arguments.addAll(List.of("--run-id", RUN, "--coordinator", direct()));
+    for (String setting :
+        List.of(
+            "warm_up.batches=20",
+            "warm_up.sequences=32",
+            "warm_up.ramp_steps=5",
+            "batch.groups=32",
+            "evaluation.problems=10",
+            "evaluation.every=50",
+            "publication.every=5",
+            "publication.durable_every=10",
+            "rollout.progress_timeout=10s",
+            // The test ends the run.
+            "stop={batches: 100000000, wall_time: 24h}")) {
+      arguments.addAll(List.of("--set", setting));
+    }
+    run(arguments);
+  }
+
+  private String direct() {
+    return addresses(nodes.stream().map(Node::port).toList());
+  }
+
+  /// What a command says that succeeds.
+  private String run(List<String> arguments) throws Exception {
+    Path output = directory.resolve("command-%d.log".formatted(++commands));
+    try (RunProcess process =
+        RunProcess.start(output, Map.of(), arguments.toArray(String[]::new))) {
+      int status = process.awaitExit(ANSWERS_WITHIN);
+      assertThat(status).as("%s: %s", arguments, process.output()).isZero();
+      return process.output();
+    }
+  }
+
+  // ---- who is who
+
+  WitnessLog witness() {
+    return witness;
+  }
+
+  PostgresServer postgres() {
+    return postgres;
+  }
+
+  Supervisor roles() {
+    return roles;
+  }
+
+  static String coordinator(int node) {
+    return "coordinator-" + (node + 1);
+  }
+
+  /// Which coordinator says that it has the run, from 0.
+  int host() throws Exception {
+    String sign = "run taken over run=\"%s\" epoch=\"%d\"".formatted(RUN, epoch());
+    for (int node = 0; node < COORDINATORS; node++) {
+      if (Files.readString(roles.output(coordinator(node))).contains(sign)) {
+        return node;
+      }
+    }
+    throw new AssertionError("no coordinator says: " + sign);
+  }
+
+  /// The epoch of the run, as the ledger has it.
+  long epoch() throws SQLException {
+    try (LedgerTables ledger = ledger()) {
+      return ledger.number("select epoch from run where run_id = ?", RUN);
+    }
+  }
+
+  LedgerTables ledger() throws SQLException {
+    return LedgerTables.open(postgres.superuserUrl());
+  }
+
+  /// Waits until the newest process of a coordinator says that it belongs to the cluster.
+  void awaitReady(int node) {
+    await(coordinator(node) + " is ready")
+        .atMost(STARTS_WITHIN)
+        .ignoreExceptions()
+        .until(() -> Files.readString(roles.output(coordinator(node))).contains("node is ready"));
+  }
+
+  /// A channel to whichever coordinator is there.
+  CoordinatorChannel channel() {
+    return CoordinatorChannel.open(
+        nodes.stream().map(node -> new HostPort("127.0.0.1", node.port())).toList(), ++commands);
+  }
+
+  /// Where the run keeps its checkpoints.
+  Path checkpoints() {
+    return directory.resolve("checkpoints").resolve(RUN);
+  }
+
+  // ---- partitions
+
+  /// Nothing that a coordinator sends reaches the others.
+  void mute(int node) {
+    Predicate<InetAddress> its = nodes.get(node).address()::equals;
+    nodes.forEach(other -> other.peers().hold(its));
+  }
+
+  /// Nothing that the others send reaches a coordinator.
+  void deafen(int node) {
+    nodes.get(node).peers().hold(_ -> true);
+  }
+
+  /// Nothing passes between a coordinator and its database.
+  void partFromDatabase(int node) {
+    nodes.get(node).database().hold(_ -> true);
+  }
+
+  /// Nothing passes between a worker or the learner and the coordinators.
+  void part(String role) {
+    nodes.forEach(node -> way(node, role).hold(_ -> true));
+  }
+
+  /// Everything passes everywhere.
+  void heal() {
+    ways.forEach(TcpProxy::pass);
+  }
+
+  // ---- the end
+
+  /// Ends the run; its books are closed then.
+  void cancel() throws Exception {
+    run(List.of("runs", "cancel", RUN, "--coordinator", direct()));
+  }
+
+  /// What the audit says, as JSON.
+  String audit() throws Exception {
+    String said = run(List.of("ledger", "audit", RUN, "--json", "--coordinator", direct()));
+    // Before it there is progress, which goes to the same file.
+    return said.substring(said.indexOf('{'));
+  }
+
+  @Override
+  public void close() throws IOException {
+    roles.close();
+    for (TcpProxy way : ways) {
+      way.close();
+    }
+    postgres.close();
+    witness.close();
+  }
+}
