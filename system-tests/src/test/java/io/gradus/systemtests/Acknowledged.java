@@ -19,10 +19,15 @@ public final class Acknowledged {
     String digest = ledger.hex("digest");
     for (JsonNode line : witness.of("batch")) {
       List<String> row =
+          // What was applied may be rolled back, and turn out to be poisonous the next time.
           ledger.rows(
-              "select %s from batch where number = ? and state <> 'VOID'".formatted(digest),
+              """
+              select %s from batch
+              where number = ? and (state <> 'VOID' or reason like 'failed in %%')\
+              """
+                  .formatted(digest),
               line.path("batch").asLong());
-      assertThat(row).as(line.toString()).containsExactly(line.path("sha256").asText());
+      assertThat(row).as(line.toString()).contains(line.path("sha256").asText());
     }
     for (JsonNode line : witness.of("version")) {
       assertThat(

@@ -40,6 +40,10 @@ final class Site implements AutoCloseable {
   static final String RUN = "chaos-1";
 
   private static final Duration STARTS_WITHIN = Duration.ofMinutes(2);
+
+  /// Groups that a worker samples at once: so few that a run has work for one worker more.
+  private static final int SLOTS = 32;
+
   private static final Duration ANSWERS_WITHIN = Duration.ofSeconds(90);
 
   private final Path directory;
@@ -137,7 +141,14 @@ final class Site implements AutoCloseable {
       roles.start(
           worker,
           witness.environment(),
-          List.of("worker", "--set", coordinatorsOf(worker), "--set", "worker_id=" + worker));
+          List.of(
+              "worker",
+              "--set",
+              coordinatorsOf(worker),
+              "--set",
+              "worker_id=" + worker,
+              "--set",
+              "slots=" + SLOTS));
     }
     roles.start(
         LEARNER,
