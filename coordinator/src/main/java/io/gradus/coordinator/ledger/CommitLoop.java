@@ -239,15 +239,20 @@ final class CommitLoop implements AutoCloseable {
   }
 
   private static boolean fence(Handle handle, Incarnation incarnation) {
-    return handle.execute(
+    try (StatementBatch fence =
+        StatementBatch.of(
+            handle,
             """
             update run set commit_seq = ? where run_key = ? and epoch = ? and commit_seq = ?\
-            """,
-            incarnation.commitSeq() + 1,
-            incarnation.run().value(),
-            incarnation.epoch(),
-            incarnation.commitSeq())
-        == 1;
+            """)) {
+      fence
+          .bind(0, incarnation.commitSeq() + 1)
+          .bind(1, incarnation.run().value())
+          .bind(2, incarnation.epoch())
+          .bind(3, incarnation.commitSeq())
+          .add();
+      return fence.execute()[0] == 1;
+    }
   }
 
   private record Position(long epoch, long commitSeq) {}

@@ -22,7 +22,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.jdbi.v3.core.Handle;
-import org.jdbi.v3.core.statement.PreparedBatch;
 import org.jspecify.annotations.Nullable;
 
 /// The writes of one transaction of one run, gathered by table.
@@ -100,8 +99,9 @@ final class RowWriter {
     if (payloads.isEmpty()) {
       return true;
     }
-    try (PreparedBatch batch =
-        handle.prepareBatch(
+    try (StatementBatch batch =
+        StatementBatch.of(
+            handle,
             """
             insert into payload (run_key, group_id, lease_id, digest, bytes)
             values (?, ?, ?, ?, ?)
@@ -162,7 +162,7 @@ final class RowWriter {
       requirePayload(handle, runKey, require);
     }
     if (groups.size() > admitted.size()) {
-      try (PreparedBatch batch = handle.prepareBatch(PUT_GROUP)) {
+      try (StatementBatch batch = StatementBatch.of(handle, PUT_GROUP)) {
         for (GroupRow row : groups.values()) {
           if (!required.containsKey(row.id())) {
             bindGroup(batch, runKey, nowMillis, row);
@@ -173,7 +173,7 @@ final class RowWriter {
       }
     }
     if (!admitted.isEmpty()) {
-      try (PreparedBatch batch = handle.prepareBatch(ADMIT_GROUP)) {
+      try (StatementBatch batch = StatementBatch.of(handle, ADMIT_GROUP)) {
         for (Write.RequirePayload require : admitted) {
           GroupRow row = groups.get(require.group());
           if (row == null) {
@@ -217,7 +217,7 @@ final class RowWriter {
     }
   }
 
-  private static void bindGroup(PreparedBatch batch, long runKey, long nowMillis, GroupRow row) {
+  private static void bindGroup(StatementBatch batch, long runKey, long nowMillis, GroupRow row) {
     batch
         .bind(0, runKey)
         .bind(1, row.id().value())
@@ -253,8 +253,9 @@ final class RowWriter {
     if (leases.isEmpty()) {
       return;
     }
-    try (PreparedBatch batch =
-        handle.prepareBatch(
+    try (StatementBatch batch =
+        StatementBatch.of(
+            handle,
             "insert into lease (run_key, group_id, lease_id, worker_id) values (?, ?, ?, ?)")) {
       for (LeaseRow row : leases) {
         batch
@@ -272,8 +273,9 @@ final class RowWriter {
     if (batches.isEmpty()) {
       return;
     }
-    try (PreparedBatch batch =
-        handle.prepareBatch(
+    try (StatementBatch batch =
+        StatementBatch.of(
+            handle,
             """
             insert into batch (run_key, number, binding, state, reason, generator,
               generator_version, gold_source, gold_seed, gold_first_index, gold_count,
@@ -341,8 +343,9 @@ final class RowWriter {
     if (uses.isEmpty()) {
       return;
     }
-    try (PreparedBatch batch =
-        handle.prepareBatch(
+    try (StatementBatch batch =
+        StatementBatch.of(
+            handle,
             """
             insert into batch_use (run_key, number, binding, ordinal, group_id, lease_id, member,
               probability, pass_rate, staleness, tokens)
@@ -371,8 +374,9 @@ final class RowWriter {
     if (versions.isEmpty()) {
       return;
     }
-    try (PreparedBatch batch =
-        handle.prepareBatch(
+    try (StatementBatch batch =
+        StatementBatch.of(
+            handle,
             """
             insert into policy_version (run_key, version, step, batch, uri, files, lineage, durable,
               parent, learner_epoch, batches_bound, ancestor, base, deleted)
@@ -407,8 +411,9 @@ final class RowWriter {
     if (strata.isEmpty()) {
       return;
     }
-    try (PreparedBatch batch =
-        handle.prepareBatch(
+    try (StatementBatch batch =
+        StatementBatch.of(
+            handle,
             """
             insert into stratum (run_key, source, stratum, right_count, wrong_count, next_index,
               round_groups, failed)
@@ -438,8 +443,9 @@ final class RowWriter {
     if (evaluations.isEmpty()) {
       return;
     }
-    try (PreparedBatch batch =
-        handle.prepareBatch(
+    try (StatementBatch batch =
+        StatementBatch.of(
+            handle,
             """
             insert into evaluation (run_key, version, confirmation, set_number, batch, finished,
               handled, elapsed_nanos, abandoned, results)
@@ -486,8 +492,9 @@ final class RowWriter {
     if (swept.isEmpty()) {
       return;
     }
-    try (PreparedBatch batch =
-        handle.prepareBatch(
+    try (StatementBatch batch =
+        StatementBatch.of(
+            handle,
             """
             delete from payload where run_key = ? and group_id = ? and not exists (
               select 1 from rollout_group g
@@ -502,36 +509,40 @@ final class RowWriter {
   }
 
   private static void writeRun(Handle handle, long runKey, RunRow row) {
-    handle
-        .createUpdate(
+    try (StatementBatch batch =
+        StatementBatch.of(
+            handle,
             """
             update run set state = ?, reason = ?, transitions = ?, groups_created = ?,
               next_lease = ?, next_version = ?, batches_bound = ?, warm_up_batches = ?, round = ?,
               trajectories_sampled = ?, tokens_sampled = ?, units_accepted = ?, tokens_trained = ?,
               sequences_trained = ?, next_random = ?, elapsed_nanos = ?
             where run_key = ?\
-            """)
-        .bind(0, row.state().name())
-        .bind(1, row.reason())
-        .bind(2, Columns.counts(row.transitions()))
-        .bind(3, row.groupsCreated())
-        .bind(4, row.nextLease())
-        .bind(5, row.nextVersion())
-        .bind(6, row.batchesBound())
-        .bind(7, row.warmUpBatches())
-        .bind(8, row.round())
-        .bind(9, row.trajectoriesSampled())
-        .bind(10, row.tokensSampled())
-        .bind(11, row.unitsAccepted())
-        .bind(12, row.tokensTrained())
-        .bind(13, row.sequencesTrained())
-        .bind(14, row.nextRandom())
-        .bind(15, row.elapsed().toNanos())
-        .bind(16, runKey)
-        .execute();
+            """)) {
+      batch
+          .bind(0, row.state().name())
+          .bind(1, row.reason())
+          .bind(2, Columns.counts(row.transitions()))
+          .bind(3, row.groupsCreated())
+          .bind(4, row.nextLease())
+          .bind(5, row.nextVersion())
+          .bind(6, row.batchesBound())
+          .bind(7, row.warmUpBatches())
+          .bind(8, row.round())
+          .bind(9, row.trajectoriesSampled())
+          .bind(10, row.tokensSampled())
+          .bind(11, row.unitsAccepted())
+          .bind(12, row.tokensTrained())
+          .bind(13, row.sequencesTrained())
+          .bind(14, row.nextRandom())
+          .bind(15, row.elapsed().toNanos())
+          .bind(16, runKey)
+          .add();
+      batch.execute();
+    }
   }
 
-  private static void bindLong(PreparedBatch batch, int position, Optional<Long> value) {
+  private static void bindLong(StatementBatch batch, int position, Optional<Long> value) {
     if (value.isPresent()) {
       batch.bind(position, value.get().longValue());
     } else {
