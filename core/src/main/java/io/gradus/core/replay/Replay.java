@@ -12,6 +12,7 @@ import io.gradus.core.task.StratumKey;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -19,7 +20,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.SequencedSet;
 import java.util.TreeMap;
-import java.util.TreeSet;
 import java.util.function.ToIntFunction;
 
 /*
@@ -73,6 +73,10 @@ public final class Replay {
 
   /// How many units of a group are here; a group without any has left.
   private final Map<GroupId, Integer> unitsOf = new TreeMap<>();
+
+  /// How many units of a group were never used; counted here, since a run asks every second how
+  /// many such groups there are. Nobody goes through it, so its order means nothing.
+  private final Map<GroupId, Integer> unusedOf = new HashMap<>();
 
   private int size;
 
@@ -153,13 +157,20 @@ public final class Replay {
     }
     units.add(-at - 1, unit);
     unitsOf.merge(group, 1, Integer::sum);
+    if (used == 0) {
+      unusedOf.merge(group, 1, Integer::sum);
+    }
     size++;
   }
 
   /// Removes the unit at `index`; its group, if that was the last one of it.
   private Optional<GroupId> remove(List<Unit> units, int index) {
-    GroupId group = units.remove(index).group;
+    Unit unit = units.remove(index);
+    GroupId group = unit.group;
     size--;
+    if (unit.uses == 0) {
+      countUse(group);
+    }
     if (unitsOf.merge(group, -1, Integer::sum) == 0) {
       unitsOf.remove(group);
       return Optional.of(group);
@@ -167,11 +178,17 @@ public final class Replay {
     return Optional.empty();
   }
 
+  /// One unit of the group fewer was never used.
+  private void countUse(GroupId group) {
+    unusedOf.computeIfPresent(group, (_, unused) -> unused == 1 ? null : unused - 1);
+  }
+
   /// Takes a group out: it is too old, or its batch was poisonous.
   public void drop(GroupId group) {
     if (unitsOf.remove(group) == null) {
       return;
     }
+    unusedOf.remove(group);
     for (ArrayList<Unit> units : strata.values()) {
       int before = units.size();
       units.removeIf(unit -> unit.group.equals(group));
@@ -196,12 +213,7 @@ public final class Replay {
 
   /// Groups with a unit that was never used.
   public int unusedGroups() {
-    var unused = new TreeSet<GroupId>();
-    strata
-        .values()
-        .forEach(units ->
-            units.stream().filter(unit -> unit.uses == 0).forEach(unit -> unused.add(unit.group)));
-    return unused.size();
+    return unusedOf.size();
   }
 
   /// Groups that may be drawn, oldest first.
@@ -233,6 +245,9 @@ public final class Replay {
     var exhausted = new LinkedHashMap<Unit, StratumKey>();
     for (Picked pick : picked) {
       Unit unit = pick.unit;
+      if (unit.uses == 0) {
+        countUse(unit.group);
+      }
       unit.uses++;
       if (unit.uses >= plan.replay().maxUses()) {
         exhausted.put(unit, pick.stratum);
