@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 
@@ -179,21 +180,31 @@ public final class EvaluationBook {
   /// The next problem, which now counts as given; empty when all are, or when harder strata wait
   /// for the answers of an easier one.
   public Optional<Question> nextQuestion() {
-    return active.flatMap(this::nextOf);
+    return active.flatMap(evaluation ->
+        asked(evaluation)
+            .map(stratum -> {
+              StratumKey key = stratum.getKey();
+              Tally tally = stratum.getValue();
+              long index = (long) evaluation.set * evaluation.problems + tally.given;
+              tally.given++;
+              return new Question(
+                  new Task(key.source(), key.stratum(), index),
+                  purposeOf(evaluation),
+                  evaluation.version);
+            }));
   }
 
-  private Optional<Question> nextOf(Active evaluation) {
+  /// Whether there is a next problem now.
+  public boolean hasQuestion() {
+    return active.flatMap(this::asked).isPresent();
+  }
+
+  /// The stratum of the next problem.
+  private Optional<Map.Entry<StratumKey, Tally>> asked(Active evaluation) {
     for (var entry : evaluation.strata.entrySet()) {
       Tally tally = entry.getValue();
       if (tally.given < evaluation.problems) {
-        long index = (long) evaluation.set * evaluation.problems + tally.given;
-        tally.given++;
-        StratumKey key = entry.getKey();
-        return Optional.of(
-            new Question(
-                new Task(key.source(), key.stratum(), index),
-                purposeOf(evaluation),
-                evaluation.version));
+        return Optional.of(entry);
       }
       if (endsAt(evaluation, tally)) {
         return Optional.empty();

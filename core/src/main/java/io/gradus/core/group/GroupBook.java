@@ -5,10 +5,12 @@ import io.gradus.core.ledger.LeaseRow;
 import io.gradus.core.policy.PolicyVersion;
 import io.gradus.core.task.Task;
 import java.util.Collection;
+import java.util.Collections;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 
 /// The groups that have not ended, and the count of every transition since the run began (G1).
@@ -31,6 +33,10 @@ public final class GroupBook {
   private final TreeMap<GroupId, Entry> open = new TreeMap<>();
   private final TreeMap<String, Long> transitions;
   private final EnumMap<GroupState, Integer> openByState = new EnumMap<>(GroupState.class);
+
+  /// How many groups that were not accepted are sampled with each pinned version.
+  private final TreeMap<PolicyVersion, Integer> pinned = new TreeMap<>();
+
   private long created;
   private int openTraining;
 
@@ -92,6 +98,11 @@ public final class GroupBook {
   /// Training groups that were granted and not decided.
   public int undecidedTraining() {
     return openTraining;
+  }
+
+  /// Versions that open groups are to be sampled with, of those that were not accepted.
+  public Set<PolicyVersion> pinnedVersions() {
+    return Collections.unmodifiableSet(pinned.keySet());
   }
 
   /// Who was granted a lease of an open group; empty if nobody was.
@@ -193,6 +204,16 @@ public final class GroupBook {
     openByState.merge(row.state(), change, Integer::sum);
     if (row.purpose().isTraining() && row.state() != GroupState.ACCEPTED) {
       openTraining += change;
+    }
+    if (row.state() != GroupState.ACCEPTED) {
+      row.pinnedVersion()
+          .ifPresent(version ->
+              pinned.compute(
+                  version,
+                  (_, groups) -> {
+                    int left = (groups == null ? 0 : groups) + change;
+                    return left == 0 ? null : left;
+                  }));
     }
   }
 

@@ -67,6 +67,10 @@ public final class LeaseTable {
   private final TreeMap<LeaseId, Lease> leases = new TreeMap<>();
   private final TreeMap<GroupId, Lease> byGroup = new TreeMap<>();
 
+  /// The leases of each session that has any: a heartbeat must not cost more for the leases of
+  /// others.
+  private final TreeMap<SessionId, TreeMap<LeaseId, Lease>> bySession = new TreeMap<>();
+
   public LeaseTable(Duration timeToLive, Duration progressTimeout) {
     this.timeToLive = timeToLive;
     this.progressTimeout = progressTimeout;
@@ -83,6 +87,28 @@ public final class LeaseTable {
       throw new IllegalStateException(
           "lease %d or another one of group %d runs already".formatted(id.value(), group.value()));
     }
+    session.ifPresent(holder -> put(holder, lease));
+  }
+
+  private void put(SessionId session, Lease lease) {
+    bySession.computeIfAbsent(session, _ -> new TreeMap<>()).put(lease.id, lease);
+  }
+
+  private void remove(SessionId session, Lease lease) {
+    bySession.computeIfPresent(
+        session,
+        (_, held) -> {
+          held.remove(lease.id);
+          return held.isEmpty() ? null : held;
+        });
+  }
+
+  private void hand(Lease lease, SessionId session) {
+    if (lease.session.filter(session::equals).isEmpty()) {
+      lease.session.ifPresent(holder -> remove(holder, lease));
+      lease.session = Optional.of(session);
+      put(session, lease);
+    }
   }
 
   /// Renews what a heartbeat names.
@@ -98,7 +124,7 @@ public final class LeaseTable {
         unknown.add(id);
         return;
       }
-      lease.session = Optional.of(session);
+      hand(lease, session);
       lease.expires = now.plus(timeToLive);
       if (progress > lease.progress) {
         lease.progress = progress;
@@ -115,7 +141,7 @@ public final class LeaseTable {
     var claimed = new ArrayList<Held>();
     for (Lease lease : leases.values()) {
       if (lease.session.isEmpty() && lease.worker.equals(worker)) {
-        lease.session = Optional.of(session);
+        hand(lease, session);
         claimed.add(lease.held());
       }
     }
@@ -129,6 +155,7 @@ public final class LeaseTable {
       return Optional.empty();
     }
     leases.remove(lease.id);
+    lease.session.ifPresent(holder -> remove(holder, lease));
     return Optional.of(lease.held());
   }
 
@@ -139,19 +166,16 @@ public final class LeaseTable {
 
   /// Leases that a session holds, in the order of their grants.
   public List<Held> of(SessionId session) {
-    return leases.values().stream()
-        .filter(lease -> lease.session.filter(session::equals).isPresent())
-        .map(Lease::held)
-        .toList();
+    return heldBy(session).values().stream().map(Lease::held).toList();
+  }
+
+  private Map<LeaseId, Lease> heldBy(SessionId session) {
+    return bySession.getOrDefault(session, new TreeMap<>());
   }
 
   /// Leases of a session that a heartbeat did not name: they are on their way to it.
   public int unnamed(SessionId session, Map<LeaseId, Long> named) {
-    return (int)
-        leases.values().stream()
-            .filter(lease -> lease.session.filter(session::equals).isPresent())
-            .filter(lease -> !named.containsKey(lease.id))
-            .count();
+    return (int) heldBy(session).keySet().stream().filter(id -> !named.containsKey(id)).count();
   }
 
   /// Leases past a deadline; they stay until [#end].

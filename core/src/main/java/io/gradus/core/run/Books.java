@@ -45,12 +45,16 @@ final class Books {
   static final class WorkerSession {
     final WorkerId worker;
     final int slots;
-    int credits;
-    Optional<PolicyVersion> loaded = Optional.empty();
+    private int credits;
+    private Optional<PolicyVersion> loaded = Optional.empty();
 
     WorkerSession(WorkerId worker, int slots) {
       this.worker = worker;
       this.slots = slots;
+    }
+
+    int credits() {
+      return credits;
     }
   }
 
@@ -87,6 +91,12 @@ final class Books {
   final EvaluationBook evaluations;
   final RunRandom random;
   final TreeMap<SessionId, WorkerSession> workers = new TreeMap<>();
+
+  /// The sessions with credits: an input must not cost more for workers that ask for nothing.
+  private final TreeSet<SessionId> asking = new TreeSet<>();
+
+  /// How many workers have each version loaded.
+  private final TreeMap<PolicyVersion, Integer> loaded = new TreeMap<>();
 
   /// Uses of each group in open batches.
   final NavigableMap<GroupId, Integer> openUses;
@@ -196,6 +206,55 @@ final class Books {
     List<GroupId> left = leftAtRecovery;
     leftAtRecovery = List.of();
     return left;
+  }
+
+  /// Groups that a worker takes now.
+  void setCredits(SessionId session, WorkerSession worker, int credits) {
+    worker.credits = credits;
+    if (credits > 0) {
+      asking.add(session);
+    } else {
+      asking.remove(session);
+    }
+  }
+
+  /// The first session that asks for groups.
+  Optional<SessionId> firstAsking() {
+    return asking.isEmpty() ? Optional.empty() : Optional.of(asking.first());
+  }
+
+  /// The next one after `session`, which may have stopped asking.
+  Optional<SessionId> nextAsking(SessionId session) {
+    return Optional.ofNullable(asking.higher(session));
+  }
+
+  WorkerSession worker(SessionId session) {
+    WorkerSession worker = workers.get(session);
+    if (worker == null) {
+      throw new IllegalStateException("session %d is not here".formatted(session.value()));
+    }
+    return worker;
+  }
+
+  /// A worker has loaded a version, in place of the one before.
+  void load(WorkerSession worker, PolicyVersion version) {
+    unload(worker);
+    worker.loaded = Optional.of(version);
+    loaded.merge(version, 1, Integer::sum);
+  }
+
+  private void unload(WorkerSession worker) {
+    worker.loaded.ifPresent(version ->
+        loaded.computeIfPresent(version, (_, workers) -> workers == 1 ? null : workers - 1));
+  }
+
+  /// Forgets a session.
+  void leave(SessionId session) {
+    WorkerSession worker = workers.remove(session);
+    asking.remove(session);
+    if (worker != null) {
+      unload(worker);
+    }
   }
 
   long warmUpBatches() {
@@ -314,12 +373,8 @@ final class Books {
     var needed = new TreeSet<PolicyVersion>();
     evaluations.version().ifPresent(needed::add);
     evaluations.reached().map(EvaluationRow::version).ifPresent(needed::add);
-    workers.values().forEach(worker -> worker.loaded.ifPresent(needed::add));
-    for (GroupRow group : groups.open()) {
-      if (group.state() != GroupState.ACCEPTED) {
-        group.pinnedVersion().ifPresent(needed::add);
-      }
-    }
+    needed.addAll(loaded.keySet());
+    needed.addAll(groups.pinnedVersions());
     return needed;
   }
 

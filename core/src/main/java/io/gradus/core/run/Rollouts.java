@@ -59,6 +59,10 @@ final class Rollouts {
   private final Rounds rounds;
   private final Goals goals;
 
+  /// No worker that asks is granted fewer training groups at once, unless the learner starves. A
+  /// lower bound; exact after all of them were gone through.
+  private int leastWanted;
+
   Rollouts(Books books, Batches batches, Rounds rounds, Goals goals) {
     this.books = books;
     this.plan = books.plan;
@@ -94,7 +98,7 @@ final class Rollouts {
   }
 
   void leave(Turn turn, SessionId session) {
-    books.workers.remove(session);
+    books.leave(session);
     for (LeaseTable.Held held : books.leases.of(session)) {
       lose(turn, held, StateReason.WORKER_LOST);
     }
@@ -113,13 +117,16 @@ final class Rollouts {
               heartbeat.session(), lost, "the group was decided or given to another worker"));
     }
     int onTheirWay = books.leases.unnamed(heartbeat.session(), heartbeat.progress());
-    worker.credits = Math.max(0, heartbeat.credits() - onTheirWay);
+    books.setCredits(heartbeat.session(), worker, Math.max(0, heartbeat.credits() - onTheirWay));
+    if (worker.credits() > 0) {
+      leastWanted = Math.min(leastWanted, leastOf(worker));
+    }
   }
 
   void loaded(Input.VersionLoaded loaded) {
     Books.WorkerSession worker = books.workers.get(loaded.session());
     if (worker != null) {
-      worker.loaded = Optional.of(loaded.version());
+      books.load(worker, loaded.version());
     }
   }
 
@@ -368,27 +375,51 @@ final class Rollouts {
     if (isLockstep && books.groups.size(GroupState.LEASED) > 0) {
       return;
     }
-    for (var entry : books.workers.entrySet()) {
-      Books.WorkerSession worker = entry.getValue();
+    int least = Integer.MAX_VALUE;
+    Optional<SessionId> next = books.firstAsking();
+    while (next.isPresent()) {
+      if (!isLockstep && !mayGrant()) {
+        return;
+      }
+      SessionId session = next.get();
+      Books.WorkerSession worker = books.worker(session);
       var grants = new ArrayList<Effect.Grant>();
       // In lockstep a block fills a worker that holds nothing: what is left of its credits after a
       // smaller block says only how soon its next heartbeat came.
-      if (isLockstep ? worker.credits >= worker.slots : worker.credits > 0) {
-        grantPending(turn, entry.getKey(), worker, grants);
+      if (!isLockstep || worker.credits() >= worker.slots) {
+        grantPending(turn, session, worker, grants);
         if (!isLockstep || grants.isEmpty()) {
-          grantQuestions(turn, entry.getKey(), worker, grants);
+          grantQuestions(turn, session, worker, grants);
         }
         if (!isLockstep || (grants.isEmpty() && mayGrantBlock())) {
-          grantTraining(turn, entry.getKey(), worker, grants);
+          grantTraining(turn, session, worker, grants);
         }
       }
+      if (worker.credits() > 0) {
+        least = Math.min(least, leastOf(worker));
+      }
       if (!grants.isEmpty()) {
-        turn.effect(new Effect.GrantLeases(entry.getKey(), grants));
+        turn.effect(new Effect.GrantLeases(session, grants));
         if (isLockstep) {
           return;
         }
       }
+      next = books.nextAsking(session);
     }
+    leastWanted = least;
+  }
+
+  /// Whether a worker that asks may get something. Most inputs bring no room, and then nobody is to
+  /// go through all workers to find that out.
+  private boolean mayGrant() {
+    if (slotsLeft() == 0) {
+      return false;
+    }
+    if (books.groups.size(GroupState.PENDING) > 0 || books.evaluations.hasQuestion()) {
+      return true;
+    }
+    int capacity = capacity();
+    return capacity > 0 && (capacity >= leastWanted || isStarving());
   }
 
   /// Whether nothing is left that timing could change.
@@ -403,7 +434,7 @@ final class Rollouts {
   private void grantPending(
       Turn turn, SessionId session, Books.WorkerSession worker, List<Effect.Grant> grants) {
     for (GroupRow group : books.groups.in(GroupState.PENDING)) {
-      if (worker.credits == 0 || slotsLeft() == 0) {
+      if (worker.credits() == 0 || slotsLeft() == 0) {
         return;
       }
       LeaseId lease = books.nextLease();
@@ -414,7 +445,7 @@ final class Rollouts {
 
   private void grantQuestions(
       Turn turn, SessionId session, Books.WorkerSession worker, List<Effect.Grant> grants) {
-    while (worker.credits > 0 && slotsLeft() > 0) {
+    while (worker.credits() > 0 && slotsLeft() > 0) {
       Optional<EvaluationBook.Question> question = books.evaluations.nextQuestion();
       if (question.isEmpty()) {
         return;
@@ -433,8 +464,8 @@ final class Rollouts {
 
   private void grantTraining(
       Turn turn, SessionId session, Books.WorkerSession worker, List<Effect.Grant> grants) {
-    int grantable = Math.min(worker.credits, capacity());
-    if (grantable < Math.min(worker.credits, leastGrant(worker)) && !isStarving()) {
+    int grantable = Math.min(worker.credits(), capacity());
+    if (grantable < leastOf(worker) && !isStarving()) {
       return;
     }
     // In lockstep all groups of a block are sampled with one version, whichever the worker has.
@@ -471,7 +502,7 @@ final class Rollouts {
       Books.WorkerSession worker,
       GroupRow leased,
       List<Effect.Grant> grants) {
-    worker.credits--;
+    books.setCredits(session, worker, worker.credits() - 1);
     books.grantedAt.put(leased.id(), books.publishedBatch().orElse(0L));
     books.leases.begin(
         leased.id(), leased.lease(), worker.worker, Optional.of(session), turn.now());
@@ -531,6 +562,11 @@ final class Rollouts {
     return (double) plan.batch().units()
         / plan.replay().drawsPerSample()
         * (plan.rollout().maxStaleness() + 1);
+  }
+
+  /// Training groups that a worker that asks is granted at once, at least.
+  private int leastOf(Books.WorkerSession worker) {
+    return Math.max(1, Math.min(worker.credits(), leastGrant(worker)));
   }
 
   private int leastGrant(Books.WorkerSession worker) {

@@ -675,11 +675,11 @@ books.curriculum.observe(
             "G7: heartbeats renew",
             "lease/LeaseTable",
 """
-      lease.session = Optional.of(session);
+      hand(lease, session);
       lease.expires = now.plus(timeToLive);
 """,
 """
-      lease.session = Optional.of(session);
+      hand(lease, session);
 """),
         new PlantedBug(
             "gives old leases half of their time",
@@ -817,22 +817,18 @@ leases.begin(
 """
     evaluations.version().ifPresent(needed::add);
     evaluations.reached().map(EvaluationRow::version).ifPresent(needed::add);
-    workers.values().forEach(worker -> worker.loaded.ifPresent(needed::add));
-    for (GroupRow group : groups.open()) {
-      if (group.state() != GroupState.ACCEPTED) {
-        group.pinnedVersion().ifPresent(needed::add);
-      }
-    }
+    needed.addAll(loaded.keySet());
+    needed.addAll(groups.pinnedVersions());
 """,
 """
-    workers.values().forEach(worker -> worker.loaded.ifPresent(needed::add));
+    needed.addAll(loaded.keySet());
 """),
         new PlantedBug(
             "deletes versions that workers have loaded",
             "G7: a version loaded by a worker whose session lives is kept",
             "run/Books",
 """
-    workers.values().forEach(worker -> worker.loaded.ifPresent(needed::add));
+    needed.addAll(loaded.keySet());
 """,
             ""),
         new PlantedBug(
