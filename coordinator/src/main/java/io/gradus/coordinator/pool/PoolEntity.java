@@ -5,6 +5,7 @@ import akka.actor.typed.ActorRef;
 import akka.actor.typed.Behavior;
 import akka.actor.typed.javadsl.ActorContext;
 import akka.actor.typed.javadsl.Behaviors;
+import akka.actor.typed.javadsl.TimerScheduler;
 import akka.cluster.sharding.typed.javadsl.EntityTypeKey;
 import io.gradus.core.group.WorkerId;
 import io.gradus.core.pool.Claim;
@@ -33,6 +34,10 @@ public final class PoolEntity {
   private static final Duration LISTENS_FOR = REPEATED_EVERY.multipliedBy(2);
   private static final Duration FORGETS_AFTER = REPEATED_EVERY.multipliedBy(5);
 
+  /// A worker that comes waits no longer than this for slots; many that come at once, as after the
+  /// start of a coordinator, are one piece of work.
+  private static final Duration ALLOTS_SOON = Duration.ofMillis(50);
+
   private record Allot() implements PoolCommand, NoSerializationVerificationNeeded {}
 
   private record StreamEnded(WorkerId worker, ActorRef<PoolAnswer> stream)
@@ -40,14 +45,20 @@ public final class PoolEntity {
 
   private final String pool;
   private final ActorContext<PoolCommand> context;
+  private final TimerScheduler<PoolCommand> timers;
   private final LongSupplier nanoTime;
   private final PoolBook book;
   private final Map<WorkerId, ActorRef<PoolAnswer>> streams = new HashMap<>();
   private final Map<WorkerId, Map<String, Integer>> told = new HashMap<>();
 
-  private PoolEntity(String pool, ActorContext<PoolCommand> context, LongSupplier nanoTime) {
+  private PoolEntity(
+      String pool,
+      ActorContext<PoolCommand> context,
+      TimerScheduler<PoolCommand> timers,
+      LongSupplier nanoTime) {
     this.pool = pool;
     this.context = context;
+    this.timers = timers;
     this.nanoTime = nanoTime;
     this.book = new PoolBook(LISTENS_FOR, FORGETS_AFTER, nanoTime.getAsLong());
   }
@@ -56,7 +67,7 @@ public final class PoolEntity {
   public static Behavior<PoolCommand> create(String pool, LongSupplier nanoTime) {
     return Behaviors.setup(context ->
         Behaviors.withTimers(timers -> {
-          var entity = new PoolEntity(pool, context, nanoTime);
+          var entity = new PoolEntity(pool, context, timers, nanoTime);
           timers.startTimerWithFixedDelay(new Allot(), ALLOTS_EVERY);
           return Behaviors.receive(PoolCommand.class)
               .onMessage(PoolCommand.class, entity::on)
@@ -77,7 +88,9 @@ public final class PoolEntity {
           context.watchWith(stream, new StreamEnded(worker, stream));
           // A new stream knows nothing of what the one before was told.
           told.remove(worker);
-          allot(now);
+          if (!timers.isTimerActive(ALLOTS_SOON)) {
+            timers.startSingleTimer(ALLOTS_SOON, new Allot(), ALLOTS_SOON);
+          }
         }
       }
       case PoolCommand.ClaimSlots(var runId, var share, var wanted) ->

@@ -110,6 +110,7 @@ final class ActiveRun {
 
   private final Map<RequestId, Waiting> waiting = new HashMap<>();
   private final TreeMap<SessionId, Session> sessions = new TreeMap<>();
+  private final Map<WorkerId, SessionId> sessionOf = new HashMap<>();
   private Optional<LearnerEpoch> learner;
   private Optional<ActorRef<ToLearner>> learnerStream = Optional.empty();
 
@@ -207,7 +208,7 @@ final class ActiveRun {
         }
       }
       case RunEntity.WorkerStreamEnded(var epoch, var session) -> {
-        if (epoch == incarnation.epoch() && sessions.remove(session) != null) {
+        if (epoch == incarnation.epoch() && forget(session)) {
           decide(List.of(new Input.WorkerLeft(session)));
         }
       }
@@ -251,7 +252,7 @@ final class ActiveRun {
         Session there = sessions.get(session);
         if (epoch == incarnation.epoch() && there != null && there.stream().equals(stream)) {
           entity.context().unwatch(stream);
-          sessions.remove(session);
+          var _ = forget(session);
           decide(List.of(new Input.WorkerLeft(session)));
         }
       }
@@ -341,27 +342,33 @@ final class ActiveRun {
 
   private void joinWorker(WorkerId worker, int slots, ActorRef<ToWorker> stream) {
     var inputs = new ArrayList<Input>();
-    for (var entry : List.copyOf(sessions.entrySet())) {
-      if (entry.getValue().worker().equals(worker)) {
-        if (entry.getValue().stream().equals(stream)) {
-          stream.tell(new ToWorker.Admitted(entity.runId(), incarnation.epoch(), entry.getKey()));
-          return;
-        }
-        entity.context().unwatch(entry.getValue().stream());
-        entry.getValue().stream()
-            .tell(new ToWorker.Superseded(entity.runId(), incarnation.epoch()));
-        sessions.remove(entry.getKey());
-        inputs.add(new Input.WorkerLeft(entry.getKey()));
+    SessionId older = sessionOf.get(worker);
+    Session there = older == null ? null : sessions.get(older);
+    if (older != null && there != null) {
+      if (there.stream().equals(stream)) {
+        stream.tell(new ToWorker.Admitted(entity.runId(), incarnation.epoch(), older));
+        return;
       }
+      entity.context().unwatch(there.stream());
+      there.stream().tell(new ToWorker.Superseded(entity.runId(), incarnation.epoch()));
+      var _ = forget(older);
+      inputs.add(new Input.WorkerLeft(older));
     }
     var session = new SessionId(++lastSession);
     sessions.put(session, new Session(worker, stream));
+    sessionOf.put(worker, session);
     entity
         .context()
         .watchWith(stream, new RunEntity.WorkerStreamEnded(incarnation.epoch(), session));
     stream.tell(new ToWorker.Admitted(entity.runId(), incarnation.epoch(), session));
     inputs.add(new Input.WorkerJoined(session, worker, slots));
     decide(inputs);
+  }
+
+  /// Forgets a session; whether it was here.
+  private boolean forget(SessionId session) {
+    Session there = sessions.remove(session);
+    return there != null && sessionOf.remove(there.worker(), session);
   }
 
   private boolean isKnown(long epoch, SessionId session, ActorRef<ToWorker> stream) {
@@ -750,6 +757,7 @@ final class ActiveRun {
           worker.stream().tell(new ToWorker.UnknownSession(entity.runId(), incarnation.epoch()));
         });
     sessions.clear();
+    sessionOf.clear();
     learnerStream.ifPresent(stream -> {
       entity.context().unwatch(stream);
       stream.tell(new ToLearner.AskAgain());
