@@ -16,7 +16,9 @@ import sys
 import tempfile
 import time
 
-JVM = ["--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow"]
+JVM = ["--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow",
+       # Standard output is for answers.
+       "-Xlog:disable", "-Xlog:all=error:stderr"]
 PACKAGE = "io.gradus.benchmarks.load."
 TICKS = os.sysconf("SC_CLK_TCK")
 # A group of one trajectory has eight bytes a token, and a few.
@@ -24,13 +26,13 @@ TOKENS_OF_8_KIB = 1000
 
 
 def processor_seconds(pid):
-    """User and system time of a process and of its live descendants."""
+    """User and system time of a process, its live descendants and those it has waited for."""
     total, left = 0.0, [pid]
     while left:
         pid = left.pop()
         try:
             fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-            total += (int(fields[11]) + int(fields[12])) / TICKS
+            total += sum(int(field) for field in fields[11:15]) / TICKS
             for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
                 left += [int(child) for child in (task / "children").read_text().split()]
         except FileNotFoundError:
@@ -45,11 +47,12 @@ class Process:
         self.name = name
         options = arguments.jvm.split() if name == "CoordinatorProcess" else []
         self.process = subprocess.Popen(
-            [arguments.java, f"-Xmx{heap}", *JVM, *options, "-cp", arguments.class_path,
-             PACKAGE + name, *map(str, words)],
+            [arguments.java, f"-Xmx{heap}", *JVM, *options, PACKAGE + name,
+             *map(str, words)],
+            env={**os.environ, "CLASSPATH": arguments.class_path},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=None if arguments.verbose else subprocess.DEVNULL, text=True)
-        self.first = self.answer()
+        self.first = self.answer().split()
 
     def answer(self):
         line = self.process.stdout.readline()
@@ -72,6 +75,18 @@ class Process:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+
+class Server:
+    """The database."""
+
+    name = "postgres"
+
+    def __init__(self, pid):
+        self.pid = int(pid)
+
+    def processor(self):
+        return processor_seconds(self.pid)
 
 
 def measured(line, ask, processes):
@@ -98,19 +113,20 @@ def postgres(arguments, home):
         plain = Process(arguments, "256m", "PlainInserts", arguments.clients, arguments.row_bytes)
         processes.append(plain)
         coordinator = Process(
-            arguments, "2g", "CoordinatorProcess", plain.first, "postgres", home)
+            arguments, "2g", "CoordinatorProcess", plain.first[0], "postgres", home)
         processes.append(coordinator)
-        load = Process(arguments, "512m", "SubmitLoad", coordinator.first, arguments.workers,
+        load = Process(arguments, "512m", "SubmitLoad", coordinator.first[0], arguments.workers,
                        arguments.groups_per_call, arguments.tokens)
         processes.append(load)
-        measured(f"flat {arguments.warm_up}", load.ask, processes)
-        measured("3", plain.ask, processes)
+        watched = [*processes, Server(plain.first[1])]
+        measured(f"flat {arguments.warm_up}", load.ask, watched)
+        measured("3", plain.ask, watched)
         inserts, submits = [], []
         for _ in range(arguments.rounds):
-            inserts.append(measured(str(arguments.seconds), plain.ask, processes))
-            submits.append(measured(f"flat {arguments.seconds}", load.ask, processes))
+            inserts.append(measured(str(arguments.seconds), plain.ask, watched))
+            submits.append(measured(f"flat {arguments.seconds}", load.ask, watched))
         rate = median(submits, "per_second")
-        half = measured(f"pace {rate / 2:.0f} {2 * arguments.seconds}", load.ask, processes)
+        half = measured(f"pace {rate / 2:.0f} {2 * arguments.seconds}", load.ask, watched)
     finally:
         for process in reversed(processes):
             process.stop()
@@ -129,9 +145,13 @@ def postgres(arguments, home):
     print(f"| groups at half load | {half['per_second']:,.0f} | "
           f"| {half['p50_ms']:.1f} | {half['p99_ms']:.1f} |")
     print(f"ratio {ratio:.2f} ({min(pairs):.2f} to {max(pairs):.2f}); target 0.5")
-    for name in ("PlainInserts", "CoordinatorProcess", "SubmitLoad"):
-        print(f"processor seconds a thousand groups, {name}: "
-              f"{1000 * sum(s[name] for s in submits) / sum(s['per_second'] * s['seconds'] for s in submits):.3f}")
+    for what, results, names in (
+            ("row", inserts, ("postgres", "PlainInserts")),
+            ("group", submits, ("postgres", "CoordinatorProcess", "SubmitLoad"))):
+        count = sum(result["per_second"] * result["seconds"] for result in results)
+        print(f"processor microseconds a {what}: " + ", ".join(
+            f"{name} {1e6 * sum(result[name] for result in results) / count:.0f}"
+            for name in names))
 
 
 def sqlite(arguments, home):

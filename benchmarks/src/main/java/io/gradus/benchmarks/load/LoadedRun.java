@@ -30,7 +30,7 @@ final class LoadedRun {
     SimulatedLearner.publishFirstVersion(channel, runId);
   }
 
-  private static RunSpec spec() {
+  static RunSpec spec() {
     return RunSpec.newBuilder()
         .setName("load")
         .setModel(Model.newBuilder().setScratch(ScratchModel.getDefaultInstance()))

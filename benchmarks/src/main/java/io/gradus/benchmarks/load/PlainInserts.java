@@ -15,9 +15,9 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 
 /// A PostgreSQL that keeps what it acknowledges, and bare clients that insert into it, for
-/// `submit-race.sh`: clients, bytes of a row. Prints the JDBC URL; then, for each line of its input
-/// with a number of seconds, what the clients inserted in that time: one row a transaction, each
-/// over its own connection. Ends when its input does.
+/// `submit-race.sh`: clients, bytes of a row. Prints the JDBC URL and the server's process id;
+/// then, for each line of its input with a number of seconds, what the clients inserted in that
+/// time: one row a transaction, each over its own connection. Ends when its input does.
 final class PlainInserts {
 
   private PlainInserts() {}
@@ -39,10 +39,20 @@ final class PlainInserts {
           var statement = connection.createStatement()) {
         statement.execute("create database gradus");
       }
-      System.out.println(postgres.getJdbcUrl("postgres", "gradus"));
+      System.out.println(postgres.getJdbcUrl("postgres", "gradus") + " " + postmaster(url));
       for (String line = input.readLine(); line != null; line = input.readLine()) {
         System.out.println(round(url, clients, rowBytes, Double.parseDouble(line)));
       }
+    }
+  }
+
+  /// The process that all others of the server descend from.
+  private static long postmaster(String url) throws SQLException {
+    try (Connection connection = DriverManager.getConnection(url, "postgres", "");
+        var statement = connection.createStatement();
+        var answer = statement.executeQuery("select pg_backend_pid()")) {
+      answer.next();
+      return ProcessHandle.of(answer.getLong(1)).flatMap(ProcessHandle::parent).orElseThrow().pid();
     }
   }
 

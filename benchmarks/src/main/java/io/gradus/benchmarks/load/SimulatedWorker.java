@@ -45,6 +45,7 @@ final class SimulatedWorker implements StreamObserver<WorkResponse> {
   private final RolloutServiceGrpc.RolloutServiceStub stub;
   private final StreamObserver<WorkRequest> out;
   private final CountDownLatch assigned = new CountDownLatch(1);
+  private final CountDownLatch leased = new CountDownLatch(1);
 
   @GuardedBy("this")
   private final Map<Long, Lease> held = new LinkedHashMap<>();
@@ -115,6 +116,11 @@ final class SimulatedWorker implements StreamObserver<WorkResponse> {
     return assigned;
   }
 
+  /// Opens once the worker has a lease.
+  CountDownLatch leased() {
+    return leased;
+  }
+
   /// Leases that it holds.
   synchronized int holds() {
     return held.size();
@@ -180,6 +186,7 @@ final class SimulatedWorker implements StreamObserver<WorkResponse> {
             ready.add(lease);
           }
         }
+        leased.countDown();
         work();
       }
       case LEASES_REVOKED -> {
@@ -198,7 +205,13 @@ final class SimulatedWorker implements StreamObserver<WorkResponse> {
                   "%s lost leases: %s".formatted(id, response.getLeasesRevoked().getMessage())));
         }
       }
-      case RUN_CLOSED, KIND_NOT_SET -> {}
+      case RUN_CLOSED -> {
+        synchronized (this) {
+          held.clear();
+          ready.clear();
+        }
+      }
+      case KIND_NOT_SET -> {}
     }
   }
 
