@@ -92,7 +92,8 @@ final class RowWriter {
     run.ifPresent(row -> writeRun(handle, runKey, row));
   }
 
-  /// Writes the payloads that are not there yet.
+  /// Writes the payloads that are not there yet. Not by `values`: of rows that PostgreSQL's driver
+  /// joins into one statement nobody says which was there.
   ///
   /// @return whether none was there
   static boolean writePayloads(Handle handle, long runKey, List<Payload> payloads) {
@@ -104,7 +105,7 @@ final class RowWriter {
             handle,
             """
             insert into payload (run_key, group_id, lease_id, digest, bytes)
-            values (?, ?, ?, ?, ?)
+            select ?, ?, ?, ?, ? where true
             on conflict (run_key, group_id, lease_id) do nothing\
             """)) {
       for (Payload payload : payloads) {
