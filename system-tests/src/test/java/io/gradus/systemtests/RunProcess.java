@@ -2,6 +2,7 @@ package io.gradus.systemtests;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -9,6 +10,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
 /// The `gradus` command as a process of its own.
@@ -30,9 +32,28 @@ public final class RunProcess implements AutoCloseable {
     return startBehind(List.of(), output, environment, arguments);
   }
 
+  /// Starts `gradus` with other classes in place of some of its own.
+  ///
+  /// @param classes directory of the classes that are found first
+  public static RunProcess startWith(
+      Optional<Path> classes, Path output, Map<String, String> environment, String... arguments)
+      throws IOException {
+    return start(List.of(), classes, output, environment, arguments);
+  }
+
   /// Starts `gradus` behind a command that ends by executing the words that follow it.
   static RunProcess startBehind(
       List<String> prefix, Path output, Map<String, String> environment, String... arguments)
+      throws IOException {
+    return start(prefix, Optional.empty(), output, environment, arguments);
+  }
+
+  private static RunProcess start(
+      List<String> prefix,
+      Optional<Path> classes,
+      Path output,
+      Map<String, String> environment,
+      String... arguments)
       throws IOException {
     List<String> command = new ArrayList<>(prefix);
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
@@ -47,7 +68,8 @@ public final class RunProcess implements AutoCloseable {
             "-Dorg.bytedeco.javacpp.maxbytes=0",
             "-Dorg.bytedeco.javacpp.nopointergc=true",
             "-cp",
-            System.getProperty("java.class.path"),
+            classes.map(first -> first + File.pathSeparator).orElse("")
+                + System.getProperty("java.class.path"),
             "io.gradus.cli.Main"));
     command.addAll(List.of(arguments));
     ProcessBuilder builder =

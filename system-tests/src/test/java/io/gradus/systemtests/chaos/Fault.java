@@ -6,6 +6,9 @@ import java.time.Duration;
 enum Fault {
   /// SIGKILL of the coordinator that has the run.
   KILL_HOST,
+  /// SIGKILL of the coordinator that has the run while its commit is under way: the database stands
+  /// still meanwhile.
+  KILL_HOST_IN_COMMIT(1, 2, 1),
   /// SIGKILL of any coordinator.
   KILL_COORDINATOR,
   /// SIGKILL of two coordinators within a second.

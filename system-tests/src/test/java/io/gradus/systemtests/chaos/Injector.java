@@ -41,6 +41,16 @@ final class Injector {
   Active begin(Schedule.Step step) throws Exception {
     return switch (step.fault()) {
       case KILL_HOST -> kill(Site.coordinator(site.host()));
+      case KILL_HOST_IN_COMMIT -> {
+        String host = Site.coordinator(site.host());
+        site.postgres().signalAll("STOP");
+        yield new Active(
+            host,
+            () -> {
+              kill(host);
+              site.postgres().signalAll("CONT");
+            });
+      }
       case KILL_COORDINATOR -> kill(Site.coordinator(anyNode(step)));
       case KILL_TWO_COORDINATORS ->
           kill(

@@ -18,6 +18,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
@@ -67,20 +68,27 @@ final class Site implements AutoCloseable {
       TcpProxy database,
       Map<String, TcpProxy> clients) {}
 
-  private Site(Path directory, WitnessLog witness, PostgresServer postgres) {
+  private Site(
+      Path directory, Optional<Path> classes, WitnessLog witness, PostgresServer postgres) {
     this.directory = directory;
     this.witness = witness;
     this.postgres = postgres;
-    this.roles = new Supervisor(directory);
+    this.roles = new Supervisor(directory, classes);
   }
 
   /// Starts everything and submits the run.
   ///
   /// @param directory an empty one
   static Site start(Path directory) throws Exception {
+    return start(directory, Optional.empty());
+  }
+
+  /// The same, with other classes in place of some that are right.
+  static Site start(Path directory, Optional<Path> classes) throws Exception {
     var ports = new Ports(1 + COORDINATORS * (5 + WORKERS.size() + 1));
     PostgresServer postgres = PostgresServer.start(directory, ports.next());
-    var site = new Site(directory, WitnessLog.open(directory.resolve("witness.jsonl")), postgres);
+    var site =
+        new Site(directory, classes, WitnessLog.open(directory.resolve("witness.jsonl")), postgres);
     try {
       site.startRoles(ports);
       site.submit();

@@ -9,6 +9,7 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
@@ -20,6 +21,7 @@ final class Supervisor implements AutoCloseable {
   private static final Duration LOOKS_EVERY = Duration.ofMillis(250);
 
   private final Path logs;
+  private final Optional<Path> classes;
   private final Map<String, Command> commands = new LinkedHashMap<>();
   private final Map<String, RunProcess> processes = new LinkedHashMap<>();
   private final Map<String, List<Path>> outputs = new LinkedHashMap<>();
@@ -30,8 +32,10 @@ final class Supervisor implements AutoCloseable {
   private record Command(Map<String, String> environment, List<String> arguments) {}
 
   /// @param logs where what the roles say is kept, a file a process
-  Supervisor(Path logs) {
+  /// @param classes of their programs, in place of some that are right
+  Supervisor(Path logs, Optional<Path> classes) {
     this.logs = logs;
+    this.classes = classes;
     var _ =
         looking.scheduleWithFixedDelay(
             this::look, LOOKS_EVERY.toMillis(), LOOKS_EVERY.toMillis(), TimeUnit.MILLISECONDS);
@@ -54,8 +58,8 @@ final class Supervisor implements AutoCloseable {
     said.add(output);
     processes.put(
         name,
-        RunProcess.start(
-            output, command.environment(), command.arguments().toArray(String[]::new)));
+        RunProcess.startWith(
+            classes, output, command.environment(), command.arguments().toArray(String[]::new)));
   }
 
   private synchronized void look() {
