@@ -22,8 +22,6 @@ import java.util.Map;
 import java.util.Set;
 import java.util.function.Consumer;
 import javax.sql.DataSource;
-import org.flywaydb.core.Flyway;
-import org.flywaydb.core.api.FlywayException;
 import org.jspecify.annotations.Nullable;
 import org.sqlite.SQLiteConfig;
 import org.sqlite.SQLiteDataSource;
@@ -33,8 +31,6 @@ import org.sqlite.SQLiteDataSource;
 /// Settings that durability rests on are set, then read back: a driver, a file system or an
 /// administrator may say otherwise.
 final class Database implements AutoCloseable {
-
-  private static final String MIGRATIONS = "classpath:io/gradus/coordinator/ledger/migration";
 
   /// One for the commits, one to find out what became of one, one for payloads ahead of their
   /// decision, one for the leases of the cluster.
@@ -66,11 +62,11 @@ final class Database implements AutoCloseable {
   }
 
   /// Opens the database for writing, creates or migrates its tables, and checks its settings.
-  static Database open(LedgerConfig config) {
-    return config.isSqlite() ? openSqlite(config) : openPostgres(config);
+  static Database open(LedgerConfig config, Schema schema) {
+    return config.isSqlite() ? openSqlite(config, schema) : openPostgres(config, schema);
   }
 
-  private static Database openSqlite(LedgerConfig config) {
+  private static Database openSqlite(LedgerConfig config, Schema schema) {
     Path file = config.file();
     FileChannel lock = lock(file);
     var opened = new ArrayList<HikariDataSource>();
@@ -80,14 +76,10 @@ final class Database implements AutoCloseable {
       requireWholeFile(config, source);
       HikariDataSource writer = pool(Role.WRITER, taken(source), 1, config);
       opened.add(writer);
-      boolean isMigrated;
       try (Connection connection = writer.getConnection()) {
         requireDurableSqlite(connection, file);
-        isMigrated = isMigrated(connection);
       }
-      if (!isMigrated) {
-        migrate(writer, file.toString());
-      }
+      schema.prepare(writer, file.toString());
       HikariDataSource readers =
           pool(Role.READER, taken(sqlite(config, Role.READER)), config.readConnections(), config);
       opened.add(readers);
@@ -99,19 +91,15 @@ final class Database implements AutoCloseable {
     }
   }
 
-  private static Database openPostgres(LedgerConfig config) {
+  private static Database openPostgres(LedgerConfig config, Schema schema) {
     var opened = new ArrayList<HikariDataSource>();
     try {
       HikariDataSource writer = pool(Role.WRITER, postgres(config, Role.WRITER), WRITERS, config);
       opened.add(writer);
-      boolean isMigrated;
       try (Connection connection = writer.getConnection()) {
         requireDurablePostgres(connection, config.jdbcUrl());
-        isMigrated = isMigrated(connection);
       }
-      if (!isMigrated) {
-        migrate(writer, config.jdbcUrl());
-      }
+      schema.prepare(writer, config.jdbcUrl());
       HikariDataSource readers =
           pool(Role.READER, postgres(config, Role.READER), config.readConnections(), config);
       opened.add(readers);
@@ -124,7 +112,7 @@ final class Database implements AutoCloseable {
 
   /// Opens the database for reading alone: beside a coordinator that writes, or of a run that
   /// ended.
-  static Database openForReading(LedgerConfig config) {
+  static Database openForReading(LedgerConfig config, Schema schema) {
     String where = config.isSqlite() ? config.file().toString() : config.jdbcUrl();
     if (config.isSqlite() && !Files.isRegularFile(config.file())) {
       throw new LedgerException(
@@ -143,11 +131,7 @@ final class Database implements AutoCloseable {
       HikariDataSource readers = pool(Role.READER, settings, config.readConnections(), config);
       opened.add(readers);
       try (Connection connection = readers.getConnection()) {
-        if (!isMigrated(connection)) {
-          throw new LedgerException(
-              Kind.DAMAGED,
-              "%s: not a ledger of this release; it has no tables of Gradus".formatted(where));
-        }
+        schema.requireReadable(connection, where);
       }
       return new Database(readers, readers, null);
     } catch (SQLException | RuntimeException failure) {
@@ -308,48 +292,6 @@ final class Database implements AutoCloseable {
                   + " lost; change the setting of the database")
               .formatted(where, setting, found, safe));
     }
-  }
-
-  private static void migrate(DataSource source, String where) {
-    try {
-      Flyway.configure()
-          .dataSource(source)
-          .locations(MIGRATIONS)
-          .table("gradus_schema")
-          .loggers("slf4j")
-          .load()
-          .migrate();
-    } catch (FlywayException failure) {
-      throw new LedgerException(
-          Kind.DAMAGED,
-          "%s: its tables cannot be brought to this release: %s"
-              .formatted(where, failure.getMessage()),
-          failure);
-    }
-  }
-
-  /// The newest migration of this release; Flyway, half a second of start-up, is asked only where
-  /// it was not applied.
-  private static final int NEWEST_MIGRATION = 2;
-
-  private static boolean isMigrated(Connection connection) throws SQLException {
-    try (ResultSet tables = connection.getMetaData().getTables(null, null, "gradus_schema", null)) {
-      if (!tables.next()) {
-        return false;
-      }
-    }
-    List<String> versions =
-        column(
-            connection,
-            "select version from gradus_schema where success order by installed_rank desc");
-    int newest = versions.isEmpty() ? 0 : Integer.parseInt(versions.getFirst());
-    if (newest > NEWEST_MIGRATION) {
-      throw new LedgerException(
-          Kind.NEWER,
-          "the ledger was written by a newer release (schema %d, this one knows %d); use that one"
-              .formatted(newest, NEWEST_MIGRATION));
-    }
-    return newest == NEWEST_MIGRATION;
   }
 
   private static List<String> column(Connection connection, String question) throws SQLException {

@@ -57,13 +57,23 @@ public final class Ledger implements AutoCloseable {
     return open(config, clock, nanoTime, UnaryOperator.identity());
   }
 
-  /// For tests: `connections` stands between the writer's thread and the database.
+  /// For tests: `connections` stands between the writer's threads and the database.
   static Ledger open(
       LedgerConfig config,
       Clock clock,
       LongSupplier nanoTime,
       UnaryOperator<DataSource> connections) {
-    Database database = Database.open(config);
+    return open(config, clock, nanoTime, connections, Schema.CURRENT);
+  }
+
+  /// For tests: as a release that knows `schema`.
+  static Ledger open(
+      LedgerConfig config,
+      Clock clock,
+      LongSupplier nanoTime,
+      UnaryOperator<DataSource> connections,
+      Schema schema) {
+    Database database = Database.open(config, schema);
     Jdbi writer = Jdbi.create(connections.apply(database.writer()));
     var cache = new PayloadCache(config.payloadCacheBytes());
     var reader = new LedgerReader(Jdbi.create(database.readers()), cache);

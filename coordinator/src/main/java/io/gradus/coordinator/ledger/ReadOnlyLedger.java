@@ -17,7 +17,11 @@ public final class ReadOnlyLedger implements AutoCloseable {
   ///
   /// @throws LedgerException when there is none, or it is damaged
   public static ReadOnlyLedger open(LedgerConfig config) {
-    Database database = Database.openForReading(config);
+    return open(config, Schema.CURRENT);
+  }
+
+  static ReadOnlyLedger open(LedgerConfig config, Schema schema) {
+    Database database = Database.openForReading(config, schema);
     var cache = new PayloadCache(0);
     return new ReadOnlyLedger(database, new LedgerReader(Jdbi.create(database.readers()), cache));
   }

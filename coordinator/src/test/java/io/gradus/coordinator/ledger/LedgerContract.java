@@ -1,6 +1,7 @@
 package io.gradus.coordinator.ledger;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import io.gradus.coordinator.audit.AuditReport;
 import io.gradus.coordinator.audit.Plays;
@@ -13,6 +14,8 @@ import io.gradus.core.group.StateReason;
 import io.gradus.core.ledger.RunImage;
 import io.gradus.core.ledger.RunState;
 import io.gradus.core.ledger.Write;
+import java.sql.Connection;
+import java.sql.DriverManager;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
@@ -24,6 +27,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -32,6 +36,9 @@ import org.junit.jupiter.api.Timeout;
 abstract class LedgerContract {
 
   private static final Instant NOW = Instant.parse("2026-11-24T12:00:00Z");
+
+  /// The newest schema of the release before.
+  static final int PREVIOUS_RELEASE = 2;
 
   final FaultyConnections faults = new FaultyConnections();
   private final List<Ledger> opened = new ArrayList<>();
@@ -48,6 +55,28 @@ abstract class LedgerContract {
         Ledger.open(config(), Clock.fixed(NOW, ZoneOffset.UTC), System::nanoTime, faults::around);
     opened.add(ledger);
     return ledger;
+  }
+
+  /// As a program that knows the schema of an older release.
+  Ledger openAs(Schema schema) throws Exception {
+    var ledger =
+        Ledger.open(
+            config(),
+            Clock.fixed(NOW, ZoneOffset.UTC),
+            System::nanoTime,
+            UnaryOperator.identity(),
+            schema);
+    opened.add(ledger);
+    return ledger;
+  }
+
+  void execute(String sql) throws Exception {
+    LedgerConfig config = config();
+    try (Connection connection =
+            DriverManager.getConnection(config.jdbcUrl(), config.user(), config.password());
+        var statement = connection.createStatement()) {
+      statement.execute(sql);
+    }
   }
 
   static Takeover takeOver(Ledger ledger, String runId) throws Exception {
@@ -191,6 +220,86 @@ abstract class LedgerContract {
     assertThat(record.batches()).containsExactly(1L);
     assertThat(ledger.reader().groups(takeover.run().key(), "ACCEPTED", 0, 10)).hasSize(1);
     assertThat(ledger.reader().groups(takeover.run().key(), "", 1, 10)).isEmpty();
+  }
+
+  @Test
+  void servesTheReleaseBeforeAndTheNextOneInTurn() throws Exception {
+    var before = new Schema(PREVIOUS_RELEASE);
+    Ledger older = openAs(before);
+    submit(older, "run-1", "spec");
+    acceptGroup(older, 1);
+    older.close();
+
+    Ledger newer = open();
+    acceptGroup(newer, 2);
+    newer.close();
+    older = openAs(before);
+    acceptGroup(older, 3);
+    older.close();
+    newer = open();
+
+    Takeover takeover = takeOver(newer, "run-1");
+    assertThat(takeover.image().openGroups()).hasSize(3);
+    for (long id = 1; id <= 3; id++) {
+      assertThat(newer.digestOf(takeover.run().key(), new GroupId(id), new LeaseId(id)))
+          .contains(Rows.payload(id).digest());
+    }
+    newer.close();
+    try (var reading = ReadOnlyLedger.open(config(), before)) {
+      assertThat(reading.reader().findRun("run-1")).isPresent();
+    }
+  }
+
+  private static void acceptGroup(Ledger ledger, long id) throws Exception {
+    Incarnation incarnation = takeOver(ledger, "run-1").incarnation();
+    Heard heard =
+        append(
+            ledger,
+            incarnation,
+            List.of(Rows.payload(id)),
+            new Write.PutLease(Rows.lease(id)),
+            require(id),
+            new Write.PutGroup(Rows.decided(id, GroupState.ACCEPTED, StateReason.NONE)));
+    assertThat(heard.await()).startsWith("COMMITTED");
+  }
+
+  @Test
+  void readsALedgerThatAnOlderReleaseLeft() throws Exception {
+    Ledger older = openAs(new Schema(1));
+    submit(older, "run-1", "spec");
+    older.close();
+
+    try (var reading = ReadOnlyLedger.open(config())) {
+      StoredRun run = reading.reader().findRun("run-1").orElseThrow();
+      assertThat(reading.reader().image(run).openGroups()).isEmpty();
+    }
+  }
+
+  @Test
+  void obeysANewerSchemaThatKeepsThisReleaseOut() throws Exception {
+    open().close();
+    execute(
+        """
+        insert into gradus_schema (installed_rank, version, description, type, script, installed_by,
+          execution_time, success)
+        values (99, '99', 'of the future', 'SQL', 'V99', '', 0, true)\
+        """);
+
+    assertThat(refusal()).as("it says nothing").hasMessageContaining("its schema 99 needs");
+    execute("insert into schema_compatibility values (99, 98)");
+    assertThat(refusal())
+        .hasMessageContaining("its schema 99 needs a program that knows schema 98, and this one")
+        .hasMessageContaining("use the newer release");
+    execute("update schema_compatibility set oldest_program = 3 where schema_version = 99");
+    submit(open(), "run-1", "spec");
+  }
+
+  private LedgerException refusal() {
+    LedgerException refusal =
+        catchThrowableOfType(LedgerException.class, () -> openAs(Schema.CURRENT));
+    assertThat(refusal).as("the ledger was opened").isNotNull();
+    assertThat(refusal.kind()).isEqualTo(LedgerException.Kind.NEWER);
+    return refusal;
   }
 
   @Test

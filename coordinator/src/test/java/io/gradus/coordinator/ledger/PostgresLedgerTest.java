@@ -5,6 +5,11 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import static org.awaitility.Awaitility.await;
 
 import io.gradus.coordinator.ledger.LedgerException.Kind;
+import io.gradus.core.group.GroupId;
+import io.gradus.core.group.GroupState;
+import io.gradus.core.group.LeaseId;
+import io.gradus.core.group.StateReason;
+import io.gradus.core.ledger.Write;
 import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
 import java.io.IOException;
 import java.sql.Connection;
@@ -12,6 +17,7 @@ import java.sql.SQLException;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -65,12 +71,7 @@ class PostgresLedgerTest extends LedgerContract {
     Ledger there = open();
     Incarnation newer = takeOver(there, "run-1").incarnation();
 
-    Heard late =
-        append(
-            here,
-            older,
-            java.util.List.of(),
-            new io.gradus.core.ledger.Write.PutGroup(Rows.leased(1)));
+    Heard late = append(here, older, List.of(), new Write.PutGroup(Rows.leased(1)));
 
     assertThat(late.await()).isEqualTo("FENCED");
     assertThat(newer.epoch()).isGreaterThan(older.epoch());
@@ -93,12 +94,7 @@ class PostgresLedgerTest extends LedgerContract {
       }
     });
 
-    Heard lost =
-        append(
-            here,
-            older,
-            java.util.List.of(),
-            new io.gradus.core.ledger.Write.PutGroup(Rows.leased(1)));
+    Heard lost = append(here, older, List.of(), new Write.PutGroup(Rows.leased(1)));
 
     assertThat(lost.await()).isEqualTo("FENCED");
     assertThat(takeOver(there, "run-1").image().openGroups())
@@ -164,6 +160,33 @@ class PostgresLedgerTest extends LedgerContract {
     gate.open();
 
     assertThat(heard.await()).isEqualTo("COMMITTED 1");
+  }
+
+  @Test
+  void goesOnWhileAnotherNodeBringsANewerSchema() throws Exception {
+    Ledger here = openAs(new Schema(PREVIOUS_RELEASE));
+    submit(here, "run-1", "spec");
+    Incarnation incarnation = takeOver(here, "run-1").incarnation();
+    assertThat(accept(here, incarnation, 1)).isEqualTo("COMMITTED 1");
+
+    Ledger there = open();
+    submit(there, "run-2", "spec");
+    Incarnation other = takeOver(there, "run-2").incarnation();
+
+    assertThat(accept(here, incarnation, 2)).isEqualTo("COMMITTED 2");
+    assertThat(accept(there, other, 1)).isEqualTo("COMMITTED 1");
+    assertThat(here.reader().payload(incarnation.run(), new GroupId(1), new LeaseId(1)))
+        .isPresent();
+  }
+
+  private static String accept(Ledger ledger, Incarnation incarnation, long id) throws Exception {
+    return append(
+            ledger,
+            incarnation,
+            List.of(Rows.payload(id)),
+            new Write.RequirePayload(new GroupId(id), new LeaseId(id), Rows.payload(id).digest()),
+            new Write.PutGroup(Rows.decided(id, GroupState.ACCEPTED, StateReason.NONE)))
+        .await();
   }
 
   @Test

@@ -7,8 +7,6 @@ import io.gradus.coordinator.ledger.LedgerException.Kind;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.sql.Connection;
-import java.sql.DriverManager;
 import java.time.Clock;
 import java.util.Arrays;
 import java.util.List;
@@ -94,17 +92,6 @@ class SqliteLedgerTest extends LedgerContract {
     Files.write(file(), Arrays.copyOf(bytes, 4096 * 5), StandardOpenOption.TRUNCATE_EXISTING);
 
     assertThat(refusal().kind()).isEqualTo(Kind.DAMAGED);
-  }
-
-  @Test
-  void refusesALedgerOfANewerRelease() throws Exception {
-    open().close();
-    try (Connection connection = DriverManager.getConnection("jdbc:sqlite:" + file());
-        var statement = connection.createStatement()) {
-      statement.execute("update gradus_schema set version = '99'");
-    }
-
-    assertThat(refusal().kind()).isEqualTo(Kind.NEWER);
   }
 
   @Test
