@@ -15,10 +15,12 @@ import io.gradus.core.ledger.GroupRow;
 import io.gradus.core.ledger.RunImage;
 import io.gradus.core.ledger.UseRow;
 import io.gradus.core.ledger.VersionRow;
+import io.gradus.core.policy.PolicyVersion;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
@@ -28,6 +30,7 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.Function;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 import org.jdbi.v3.core.Handle;
 import org.jdbi.v3.core.Jdbi;
 import org.jdbi.v3.core.JdbiException;
@@ -160,12 +163,7 @@ public final class LedgerReader {
     return new RunImage(
         run.row(),
         openGroups,
-        among(
-                handle,
-                key,
-                groups,
-                "select * from lease where run_key = :run and group_id in (<ids>)",
-                (row, _) -> RowReader.lease(row))
+        among(handle, key, groups, "*", "lease", "group_id", (row, _) -> RowReader.lease(row))
             .stream()
             .sorted(Comparator.comparingLong(lease -> lease.id().value()))
             .toList(),
@@ -174,28 +172,7 @@ public final class LedgerReader {
         voidBindings(handle, key),
         uses.counts(),
         uses.settled(),
-        handle
-            .createQuery(
-                """
-                select * from policy_version v where v.run_key = ? and (not v.deleted
-                  or v.version in (
-                    select g.pinned_version from rollout_group g
-                    where g.run_key = ? and g.pinned_version is not null and g.\
-                """
-                    + OPEN_GROUP
-                    + """
-                      )
-                    or v.version in (
-                      select g.oldest_version from rollout_group g
-                      where g.run_key = ? and g.oldest_version is not null and g.\
-                    """
-                    + OPEN_GROUP
-                    + ")) order by v.version")
-            .bind(0, key)
-            .bind(1, key)
-            .bind(2, key)
-            .map((row, _) -> RowReader.version(row))
-            .list(),
+        versions(handle, key, openGroups),
         handle
             .createQuery("select * from stratum where run_key = ? order by source, stratum")
             .bind(0, key)
@@ -212,29 +189,57 @@ public final class LedgerReader {
             .findOne());
   }
 
-  /// Most ids of one question: few enough for every driver, many enough to ask seldom.
-  private static final int IDS_A_QUESTION = 1000;
+  /// Widest range of one question: its rows are in memory together.
+  private static final long IDS_A_QUESTION = 4096;
+
+  /// A wider gap between two ids ends a range: reading past so many rows costs what a question
+  /// does.
+  private static final long WIDEST_GAP = 64;
 
   /*
-   * Recovery joins nothing. A database that has just begun, or was just restarted, knows nothing of
-   * its tables' sizes and may read a whole run for each open group: seconds for a run of a minute.
-   * By lists of ids there is one way to go, through the index that begins with them.
+   * Recovery joins nothing and has no lists of ids. A database that has just begun, or was just
+   * restored, knows nothing of its tables' contents. It takes a run for one of many, and rather
+   * reads the whole of it for each list, or for each open group, than goes down an index a thousand
+   * times: half a minute for a run of a million groups. Of a range it always believes that there is
+   * little in it, so there is one way to go, through the index that begins with run and id.
    */
 
-  /// Rows about some ids, asked for in pieces.
+  /// Rows about some ids, asked for in ranges of them.
   ///
-  /// @param question names the run as `:run` and the ids as `<ids>`
-  static <T> List<T> among(
-      Handle handle, long runKey, List<Long> ids, String question, RowMapper<T> mapper) {
+  /// @param columns of the table, `column` among them
+  private static <T> List<T> among(
+      Handle handle,
+      long runKey,
+      List<Long> ids,
+      String columns,
+      String table,
+      String column,
+      RowMapper<T> mapper) {
+    long[] sorted = ids.stream().mapToLong(Long::longValue).sorted().toArray();
     var rows = new ArrayList<T>();
-    for (int from = 0; from < ids.size(); from += IDS_A_QUESTION) {
-      rows.addAll(
-          handle
-              .createQuery(question)
-              .bind("run", runKey)
-              .bindList("ids", ids.subList(from, Math.min(ids.size(), from + IDS_A_QUESTION)))
-              .map(mapper)
-              .list());
+    int from = 0;
+    while (from < sorted.length) {
+      int to = from + 1;
+      while (to < sorted.length
+          && sorted[to] - sorted[to - 1] <= WIDEST_GAP
+          && sorted[to] - sorted[from] < IDS_A_QUESTION) {
+        to++;
+      }
+      int begin = from;
+      int end = to;
+      handle
+          .createQuery(
+              "select %s from %s where run_key = ? and %s between ? and ?"
+                  .formatted(columns, table, column))
+          .bind(0, runKey)
+          .bind(1, sorted[from])
+          .bind(2, sorted[to - 1])
+          .map((row, context) ->
+              Arrays.binarySearch(sorted, begin, end, row.getLong(column)) < 0
+                  ? Optional.<T>empty()
+                  : Optional.of(mapper.map(row, context)))
+          .forEach(row -> row.ifPresent(rows::add));
+      from = to;
     }
     return rows;
   }
@@ -252,7 +257,9 @@ public final class LedgerReader {
             handle,
             key,
             batches.stream().map(batch -> batch.number().value()).distinct().toList(),
-            "select * from batch_use where run_key = :run and number in (<ids>)",
+            "*",
+            "batch_use",
+            "number",
             (row, _) -> RowReader.use(row))
         .stream()
         .filter(use -> open.contains(new Binding(use.batch().value(), use.binding())))
@@ -275,10 +282,9 @@ public final class LedgerReader {
               handle,
               key,
               groups,
-              """
-              select group_id, member, number, binding from batch_use
-              where run_key = :run and group_id in (<ids>)\
-              """,
+              "group_id, member, number, binding",
+              "batch_use",
+              "group_id",
               (row, _) ->
                   new Row(
                       new GroupId(row.getLong(1)),
@@ -289,10 +295,9 @@ public final class LedgerReader {
                   handle,
                   key,
                   rows.stream().map(row -> row.binding.number).distinct().toList(),
-                  """
-                  select number, binding, state from batch
-                  where run_key = :run and number in (<ids>)\
-                  """,
+                  "number, binding, state",
+                  "batch",
+                  "number",
                   (row, _) ->
                       new State(new Binding(row.getLong(1), row.getInt(2)), row.getString(3)))
               .stream()
@@ -331,36 +336,84 @@ public final class LedgerReader {
         .collect(toMap(Map.Entry::getKey, Map.Entry::getValue, (a, _) -> a, TreeMap::new));
   }
 
-  /// The unfinished ones and, of each kind, the newest finished.
-  private static List<EvaluationRow> evaluations(Handle handle, long key) {
+  /// Those that are kept, and those that open groups are pinned to or were sampled with.
+  private static List<VersionRow> versions(Handle handle, long key, List<GroupRow> openGroups) {
+    var versions = new TreeMap<PolicyVersion, VersionRow>();
+    for (VersionRow row : kept(handle, key)) {
+      versions.put(row.manifest().version(), row);
+    }
+    List<Long> named =
+        openGroups.stream()
+            .flatMap(group ->
+                Stream.concat(
+                    group.pinnedVersion().stream(),
+                    group.admitted().stream().map(GroupRow.Admitted::oldestVersion)))
+            .distinct()
+            .filter(version -> !versions.containsKey(version))
+            .map(PolicyVersion::value)
+            .toList();
+    for (VersionRow row :
+        among(
+            handle,
+            key,
+            named,
+            "*",
+            "policy_version",
+            "version",
+            (row, _) -> RowReader.version(row))) {
+      versions.put(row.manifest().version(), row);
+    }
+    return List.copyOf(versions.values());
+  }
+
+  private static List<VersionRow> kept(Handle handle, long key) {
     return handle
         .createQuery(
-            """
-            select e.* from evaluation e where e.run_key = ? and not e.abandoned and (not e.finished
-              or not exists (
-                select 1 from evaluation n
-                where n.run_key = e.run_key and n.confirmation = e.confirmation and n.finished
-                  and (n.version > e.version
-                    or (n.version = e.version and n.set_number > e.set_number))))
-            order by e.version, e.confirmation, e.set_number\
-            """)
+            "select * from policy_version where run_key = ? and not deleted order by version")
         .bind(0, key)
-        .map((row, _) -> RowReader.evaluation(row))
+        .map((row, _) -> RowReader.version(row))
         .list();
+  }
+
+  private static final Comparator<EvaluationRow> BY_VERSION =
+      Comparator.comparing(EvaluationRow::version)
+          .thenComparing(EvaluationRow::confirmation)
+          .thenComparingInt(EvaluationRow::set);
+
+  /// The unfinished ones and, of each kind, the newest finished.
+  private static List<EvaluationRow> evaluations(Handle handle, long key) {
+    var evaluations =
+        new ArrayList<>(
+            handle
+                .createQuery(
+                    """
+                    select * from evaluation
+                    where run_key = ? and not finished and not abandoned\
+                    """)
+                .bind(0, key)
+                .map((row, _) -> RowReader.evaluation(row))
+                .list());
+    for (boolean confirmation : new boolean[] {false, true}) {
+      handle
+          .createQuery(
+              """
+              select * from evaluation where run_key = ? and confirmation = ? and finished
+              order by version desc, set_number desc limit 1\
+              """)
+          .bind(0, key)
+          .bind(1, confirmation)
+          .map((row, _) -> RowReader.evaluation(row))
+          .findOne()
+          .filter(newest -> !newest.abandoned())
+          .ifPresent(evaluations::add);
+    }
+    evaluations.sort(BY_VERSION);
+    return evaluations;
   }
 
   /// Versions whose directories are kept.
   public List<VersionRow> checkpoints(RunKey run) {
-    return readers.withHandle(handle ->
-        handle
-            .createQuery(
-                """
-                select * from policy_version where run_key = ? and not deleted
-                order by version\
-                """)
-            .bind(0, run.value())
-            .map((row, _) -> RowReader.version(row))
-            .list());
+    return readers.withHandle(handle -> kept(handle, run.value()));
   }
 
   /// A payload, from memory where it was lately written or read.
