@@ -135,7 +135,8 @@ public record CoordinatorConfig(
             config.getDuration("ledger.statement-timeout"),
             config.getDuration("ledger.commit-deadline"),
             config.getBytes("ledger.integrity-check-max-bytes"),
-            config.getBytes("ledger.payload-cache-bytes")),
+            config.getBytes("ledger.payload-cache-bytes"),
+            config.getLong("ledger.payload-retention-groups")),
         config.getString("checkpoint-store"),
         inProcessName.isEmpty() ? Optional.empty() : Optional.of(inProcessName),
         config.getBoolean("listen")

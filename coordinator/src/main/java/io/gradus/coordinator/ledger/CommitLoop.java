@@ -52,6 +52,8 @@ final class CommitLoop implements AutoCloseable {
   private final Clock clock;
   private final LongSupplier nanoTime;
   private final Duration commitDeadline;
+  private final long retentionGroups;
+  private final Optional<PartitionLoop> partitions;
   private final ArrayBlockingQueue<Job> queue;
   private final Thread thread;
   private volatile boolean isClosing;
@@ -65,12 +67,16 @@ final class CommitLoop implements AutoCloseable {
       Clock clock,
       LongSupplier nanoTime,
       Duration commitDeadline,
-      int queueCapacity) {
+      int queueCapacity,
+      long retentionGroups,
+      Optional<PartitionLoop> partitions) {
     this.writer = writer;
     this.cache = cache;
     this.clock = clock;
     this.nanoTime = nanoTime;
     this.commitDeadline = commitDeadline;
+    this.retentionGroups = retentionGroups;
+    this.partitions = partitions;
     this.queue = new ArrayBlockingQueue<>(queueCapacity);
     this.thread = Thread.ofPlatform().name("gradus-ledger-writer").unstarted(this::run);
   }
@@ -173,6 +179,7 @@ final class CommitLoop implements AutoCloseable {
             log.atError().setCause(failure).log("a listener failed on a commit");
           }
         }
+        rows.run().ifPresent(run -> keepHouse(incarnation, run.groupsCreated()));
       }
       case Outcome.Failed(var failure, var message) -> {
         incarnation.abandon();
@@ -195,6 +202,102 @@ final class CommitLoop implements AutoCloseable {
         log.atError().setCause(exception).log("a listener failed on a failed commit");
       }
     }
+  }
+
+  /// Time between looks for payloads to give back where there were none, and after a failure.
+  private static final Duration SWEEP_AGAIN = Duration.ofSeconds(1);
+
+  private static final Duration SWEEP_AFTER_FAILURE = Duration.ofSeconds(10);
+
+  /// Has room made for the payloads to come, and gives that of payloads past retention back: one
+  /// step at a time, at most a fifth of the writer's time.
+  private void keepHouse(Incarnation incarnation, long groupsCreated) {
+    partitions.ifPresent(loop -> {
+      var _ = loop.provide(incarnation.run(), groupsCreated);
+    });
+    Optional<Incarnation.Swept> swept = incarnation.swept();
+    long below = swept.map(Incarnation.Swept::below).orElse(-1L);
+    long begun = nanoTime.getAsLong();
+    if (retentionGroups == 0
+        || below + PayloadSweep.STEP > groupsCreated + 1 - retentionGroups
+        || swept.filter(last -> begun - last.nextNanos() < 0).isPresent()) {
+      return;
+    }
+    Duration pause = SWEEP_AGAIN;
+    try {
+      Look look = writer.withHandle(handle -> look(handle, incarnation, groupsCreated));
+      below = below < 0 ? look.begin() : below;
+      Optional<PayloadSweep.Step> step = PayloadSweep.next(below, look.floor(), look.tables());
+      if (step.isPresent() && take(incarnation, step.get())) {
+        below = step.get().end();
+        pause = Duration.ofNanos(4 * (nanoTime.getAsLong() - begun));
+      }
+    } catch (RuntimeException failure) {
+      pause = SWEEP_AFTER_FAILURE;
+      log.atWarn()
+          .addKeyValue("run", incarnation.run().runId())
+          .addKeyValue("reason", Failures.rootMessage(failure))
+          .log("payloads past retention stay for now");
+    }
+    incarnation.sweptTo(new Incarnation.Swept(below, nanoTime.getAsLong() + pause.toNanos()));
+  }
+
+  private record Look(long begin, long floor, List<PayloadPartition> tables) {}
+
+  private Look look(Handle handle, Incarnation incarnation, long groupsCreated) {
+    long run = incarnation.run().value();
+    List<PayloadPartition> tables =
+        partitions.isPresent() ? PayloadPartition.of(handle, run) : List.of();
+    long floor = PayloadSweep.floor(handle, run, groupsCreated, retentionGroups);
+    // Later looks go on from where the last one ended: past deleted rows the first is far to find.
+    long begin =
+        incarnation.swept().filter(swept -> swept.below() >= 0).isPresent()
+            ? 0
+            : PayloadSweep.begin(handle, run, tables, floor);
+    return new Look(begin, floor, tables);
+  }
+
+  /// Gives payloads back behind the fence.
+  ///
+  /// @return whether it took place
+  private boolean take(Incarnation incarnation, PayloadSweep.Step step) {
+    boolean isSent = false;
+    try (Handle handle = writer.open()) {
+      handle.begin();
+      try {
+        if (!fence(handle, incarnation)) {
+          // The next commit hears of it.
+          handle.rollback();
+          return false;
+        }
+        PayloadSweep.take(handle, incarnation.run().value(), step);
+        isSent = true;
+        handle.commit();
+      } catch (RuntimeException failure) {
+        if (!isSent) {
+          rollbackQuietly(handle);
+        }
+        throw failure;
+      }
+    } catch (RuntimeException failure) {
+      if (!isSent) {
+        throw failure;
+      }
+      Optional<Outcome> known =
+          resolve(incarnation, new Retry(nanoTime, commitDeadline, () -> isClosing));
+      if (known.isEmpty()) {
+        return false;
+      }
+      if (known.get() instanceof Outcome.Failed(var kind, _)) {
+        if (kind == CommitFailure.UNAVAILABLE) {
+          // Nobody knows the number of the last commit; the next incarnation reads it.
+          incarnation.abandon();
+        }
+        return false;
+      }
+    }
+    incarnation.advance();
+    return true;
   }
 
   private Outcome transact(Incarnation incarnation, RowWriter rows) {

@@ -33,8 +33,8 @@ import org.sqlite.SQLiteDataSource;
 final class Database implements AutoCloseable {
 
   /// One for the commits, one to find out what became of one, one for payloads ahead of their
-  /// decision, one for the leases of the cluster.
-  private static final int WRITERS = 4;
+  /// decision, one for the leases of the cluster, one for partitions.
+  private static final int WRITERS = 5;
 
   private final HikariDataSource writer;
   private final HikariDataSource readers;
@@ -79,7 +79,7 @@ final class Database implements AutoCloseable {
       try (Connection connection = writer.getConnection()) {
         requireDurableSqlite(connection, file);
       }
-      schema.prepare(writer, file.toString());
+      schema.prepare(writer, file.toString(), "sqlite");
       HikariDataSource readers =
           pool(Role.READER, taken(sqlite(config, Role.READER)), config.readConnections(), config);
       opened.add(readers);
@@ -99,7 +99,7 @@ final class Database implements AutoCloseable {
       try (Connection connection = writer.getConnection()) {
         requireDurablePostgres(connection, config.jdbcUrl());
       }
-      schema.prepare(writer, config.jdbcUrl());
+      schema.prepare(writer, config.jdbcUrl(), "postgresql");
       HikariDataSource readers =
           pool(Role.READER, postgres(config, Role.READER), config.readConnections(), config);
       opened.add(readers);

@@ -4,6 +4,7 @@ import io.gradus.coordinator.ledger.LedgerException.Kind;
 import io.gradus.core.group.GroupId;
 import io.gradus.core.group.LeaseId;
 import io.gradus.core.group.PayloadDigest;
+import io.gradus.core.ledger.RunRow;
 import io.gradus.core.ledger.Write;
 import java.time.Clock;
 import java.util.List;
@@ -29,6 +30,10 @@ public final class Ledger implements AutoCloseable {
   private final PayloadCache cache;
   private final CommitLoop loop;
   private final PayloadLoop payloads;
+
+  /// Absent where the database has no partitions.
+  private final Optional<PartitionLoop> partitions;
+
   private final Clock clock;
 
   private Ledger(
@@ -38,6 +43,7 @@ public final class Ledger implements AutoCloseable {
       PayloadCache cache,
       CommitLoop loop,
       PayloadLoop payloads,
+      Optional<PartitionLoop> partitions,
       Clock clock) {
     this.database = database;
     this.writer = writer;
@@ -45,6 +51,7 @@ public final class Ledger implements AutoCloseable {
     this.cache = cache;
     this.loop = loop;
     this.payloads = payloads;
+    this.partitions = partitions;
     this.clock = clock;
   }
 
@@ -77,14 +84,25 @@ public final class Ledger implements AutoCloseable {
     Jdbi writer = Jdbi.create(connections.apply(database.writer()));
     var cache = new PayloadCache(config.payloadCacheBytes());
     var reader = new LedgerReader(Jdbi.create(database.readers()), cache);
+    Optional<PartitionLoop> partitions =
+        !config.isSqlite() && schema.hasPayloadPartitions()
+            ? Optional.of(new PartitionLoop(writer, nanoTime))
+            : Optional.empty();
     var loop =
         new CommitLoop(
-            writer, cache, clock, nanoTime, config.commitDeadline(), config.queueCapacity());
+            writer,
+            cache,
+            clock,
+            nanoTime,
+            config.commitDeadline(),
+            config.queueCapacity(),
+            config.payloadRetentionGroups(),
+            partitions);
     loop.start();
     var payloads =
         new PayloadLoop(writer, nanoTime, config.commitDeadline(), config.queueCapacity());
     payloads.start();
-    return new Ledger(database, writer, reader, cache, loop, payloads, clock);
+    return new Ledger(database, writer, reader, cache, loop, payloads, partitions, clock);
   }
 
   public LedgerReader reader() {
@@ -104,7 +122,15 @@ public final class Ledger implements AutoCloseable {
   /// Records a new run with its effective spec; where the id is taken, answers with the run there.
   public CompletionStage<Submission> createRun(String runId, byte[] spec) {
     byte[] copy = spec.clone();
-    return onWriter(() -> writer.inTransaction(handle -> insertRun(handle, runId, copy)));
+    return onWriter(() -> writer.inTransaction(handle -> insertRun(handle, runId, copy)))
+        .thenCompose(submission -> {
+          // Before there can be payloads; later it would find them elsewhere.
+          CompletionStage<Void> room =
+              submission.isNew() && partitions.isPresent()
+                  ? partitions.get().provide(submission.run().key(), 0)
+                  : CompletableFuture.completedFuture(null);
+          return room.thenApply(_ -> submission);
+        });
   }
 
   /// What became of a submitted run.
@@ -148,6 +174,9 @@ public final class Ledger implements AutoCloseable {
       }
       return writer.inTransaction(handle -> {
         StoredRun run = LedgerReader.findRun(handle, runId).orElseThrow();
+        partitions.ifPresent(loop -> {
+          var _ = loop.provide(run.key(), run.row().map(RunRow::groupsCreated).orElse(0L));
+        });
         return new Takeover(
             new Incarnation(run.key(), run.epoch(), run.commitSeq()),
             run,
@@ -215,6 +244,7 @@ public final class Ledger implements AutoCloseable {
   public void close() {
     payloads.close();
     loop.close();
+    partitions.ifPresent(PartitionLoop::close);
     database.close();
   }
 }

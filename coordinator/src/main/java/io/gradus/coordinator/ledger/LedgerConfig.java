@@ -15,6 +15,8 @@ import java.time.Duration;
 /// @param commitDeadline longest time spent on finding out what became of one commit
 /// @param integrityCheckMaxBytes a larger SQLite file is opened without reading it whole
 /// @param payloadCacheBytes payloads kept in memory after their commit
+/// @param payloadRetentionGroups newest groups of a run whose payloads are kept after they were
+///   trained on; 0: all
 public record LedgerConfig(
     String jdbcUrl,
     String user,
@@ -25,7 +27,8 @@ public record LedgerConfig(
     Duration statementTimeout,
     Duration commitDeadline,
     long integrityCheckMaxBytes,
-    long payloadCacheBytes) {
+    long payloadCacheBytes,
+    long payloadRetentionGroups) {
 
   private static final String SQLITE = "jdbc:sqlite:";
   private static final String POSTGRES = "jdbc:postgresql:";
@@ -48,6 +51,7 @@ public record LedgerConfig(
     requirePositive("ledger.statement-timeout", statementTimeout.toMillis());
     requirePositive("ledger.commit-deadline", commitDeadline.toMillis());
     requirePositive("ledger.payload-cache-bytes", payloadCacheBytes + 1);
+    requirePositive("ledger.payload-retention-groups", payloadRetentionGroups + 1);
   }
 
   /// An embedded ledger in one file, with the usual limits.
@@ -71,7 +75,8 @@ public record LedgerConfig(
         Duration.ofSeconds(30),
         Duration.ofSeconds(30),
         2L << 30,
-        64L << 20);
+        64L << 20,
+        0);
   }
 
   /// Whether the ledger is a file that one process has for itself.

@@ -75,6 +75,10 @@ final class RowWriter {
     return payloads;
   }
 
+  Optional<RunRow> run() {
+    return run;
+  }
+
   /// Writes it all, inside the transaction of `handle`, after the fence.
   ///
   /// @throws ContradictionException when an admission lacks its payload

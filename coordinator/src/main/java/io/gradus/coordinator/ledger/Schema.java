@@ -30,25 +30,32 @@ import org.jspecify.annotations.Nullable;
 record Schema(int newest) {
 
   /// What this release knows.
-  static final Schema CURRENT = new Schema(3);
+  static final Schema CURRENT = new Schema(4);
 
   /// The reading statements of this release work from here on.
   private static final int OLDEST_READABLE = 1;
 
+  /// Migrations of every database; those of one kind are beside them under the same numbers.
   private static final String MIGRATIONS = "classpath:io/gradus/coordinator/ledger/migration";
+
+  /// Whether payloads are in partitions, where the database has such.
+  boolean hasPayloadPartitions() {
+    return newest >= 4;
+  }
 
   /// Brings the tables up to this release, where they are older.
   ///
   /// Flyway, half a second of start-up, is asked only then.
   ///
+  /// @param kind of database: `sqlite` or `postgresql`
   /// @throws LedgerException when they are newer and do not allow this release
-  void prepare(DataSource source, String where) throws SQLException {
+  void prepare(DataSource source, String where, String kind) throws SQLException {
     boolean isThere;
     try (Connection connection = source.getConnection()) {
       isThere = found(connection, where).filter(version -> version >= newest).isPresent();
     }
     if (!isThere) {
-      migrate(source, where);
+      migrate(source, where, kind);
     }
   }
 
@@ -126,11 +133,11 @@ record Schema(int newest) {
     }
   }
 
-  private void migrate(DataSource source, String where) {
+  private void migrate(DataSource source, String where, String kind) {
     try {
       Flyway.configure()
           .dataSource(source)
-          .locations(MIGRATIONS)
+          .locations(MIGRATIONS, MIGRATIONS + "_" + kind)
           .target(Integer.toString(newest))
           .table("gradus_schema")
           .loggers("slf4j")

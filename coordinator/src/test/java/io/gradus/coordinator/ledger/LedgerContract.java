@@ -51,8 +51,12 @@ abstract class LedgerContract {
   }
 
   Ledger open() throws Exception {
+    return open(config());
+  }
+
+  Ledger open(LedgerConfig config) {
     var ledger =
-        Ledger.open(config(), Clock.fixed(NOW, ZoneOffset.UTC), System::nanoTime, faults::around);
+        Ledger.open(config, Clock.fixed(NOW, ZoneOffset.UTC), System::nanoTime, faults::around);
     opened.add(ledger);
     return ledger;
   }
@@ -477,6 +481,69 @@ abstract class LedgerContract {
     assertThat(heard.await()).isEqualTo("UNAVAILABLE");
   }
 
+  /// Groups 1 to 1100 accepted and trained on, the later ones accepted or leased.
+  @Test
+  void givesPayloadsPastRetentionBackOnceNothingCanAskForThem() throws Exception {
+    Ledger ledger = open(withRetention(config(), 100));
+    submit(ledger, "run-1", "spec");
+    Takeover takeover = takeOver(ledger, "run-1");
+    RunKey run = takeover.run().key();
+    Incarnation incarnation = takeover.incarnation();
+    var payloads = new ArrayList<Payload>();
+    var writes = new ArrayList<Write>();
+    for (long id = 1; id <= 2000; id++) {
+      payloads.add(Rows.payload(id));
+      writes.add(require(id));
+      GroupState state = id <= 1100 ? GroupState.TRAINED : GroupState.ACCEPTED;
+      writes.add(new Write.PutGroup(Rows.decided(id, state, StateReason.NONE)));
+    }
+    var uses = List.of(Rows.use(1, 1, 0, 500, 0));
+    writes.add(new Write.PutBatch(Rows.replay(1, 1, BatchState.BOUND, uses)));
+    writes.add(new Write.PutUses(uses));
+    append(ledger, incarnation, payloads, writes.toArray(Write[]::new)).await();
+
+    append(ledger, incarnation, List.of(), new Write.PutRun(Rows.run(2000))).await();
+    append(ledger, incarnation, List.of(), new Write.PutLease(Rows.lease(1))).await();
+    assertThat(hasPayload(ledger, run, 1)).as("an open batch uses group 500").isTrue();
+
+    Incarnation next = takeOver(ledger, "run-1").incarnation();
+    append(
+            ledger,
+            next,
+            List.of(),
+            new Write.PutBatch(Rows.replay(1, 1, BatchState.SETTLED, uses)),
+            new Write.PutRun(Rows.run(2000)))
+        .await();
+    append(ledger, next, List.of(), new Write.PutLease(Rows.lease(2))).await();
+
+    boolean isDropped = !hasPayload(ledger, run, 1);
+    assertThat(isDropped).as("a partition goes whole or not at all").isEqualTo(config().isSqlite());
+    assertThat(hasPayload(ledger, run, 1030)).isTrue();
+    assertThat(hasPayload(ledger, run, 2000)).isTrue();
+    assertThat(append(ledger, next, List.of(), new Write.PutLease(Rows.lease(3))).await())
+        .as("the run goes on")
+        .startsWith("COMMITTED");
+  }
+
+  private static boolean hasPayload(Ledger ledger, RunKey run, long id) {
+    return ledger.reader().digestOf(run, new GroupId(id), new LeaseId(id)).isPresent();
+  }
+
+  static LedgerConfig withRetention(LedgerConfig config, long groups) {
+    return new LedgerConfig(
+        config.jdbcUrl(),
+        config.user(),
+        config.password(),
+        config.readConnections(),
+        config.queueCapacity(),
+        config.lockTimeout(),
+        config.statementTimeout(),
+        config.commitDeadline(),
+        config.integrityCheckMaxBytes(),
+        config.payloadCacheBytes(),
+        groups);
+  }
+
   private static LedgerConfig withCommitDeadline(LedgerConfig config, Duration deadline) {
     return new LedgerConfig(
         config.jdbcUrl(),
@@ -488,7 +555,8 @@ abstract class LedgerContract {
         config.statementTimeout(),
         deadline,
         config.integrityCheckMaxBytes(),
-        config.payloadCacheBytes());
+        config.payloadCacheBytes(),
+        config.payloadRetentionGroups());
   }
 
   @Test

@@ -179,6 +179,160 @@ class PostgresLedgerTest extends LedgerContract {
         .isPresent();
   }
 
+  @Test
+  void attachesAPartitionAheadAndDropsItWhole() throws Exception {
+    Ledger ledger = openWithRetention(100);
+    long span = PayloadPartition.SPAN;
+    submit(ledger, "run-1", "spec");
+    Takeover takeover = takeOver(ledger, "run-1");
+    Incarnation incarnation = takeover.incarnation();
+    assertThat(tables()).containsExactly("payload_1_0_" + span);
+    assertThat(accept(ledger, incarnation, 1)).isEqualTo("COMMITTED 1");
+    assertThat(rows("payload_1_0_" + span)).isEqualTo(1);
+
+    append(ledger, incarnation, List.of(), new Write.PutRun(Rows.run(span / 2))).await();
+    await().untilAsserted(() -> assertThat(tables()).contains(table(span)));
+    append(
+            ledger,
+            incarnation,
+            List.of(),
+            new Write.PutGroup(Rows.decided(1, GroupState.TRAINED, StateReason.NONE)))
+        .await();
+
+    // A run commits all the time; it looks for payloads to give back once a second.
+    await()
+        .untilAsserted(() -> {
+          append(ledger, incarnation, List.of(), new Write.PutRun(Rows.run(span + 100))).await();
+          assertThat(tables()).containsExactly(table(span));
+        });
+    assertThat(accept(ledger, incarnation, span + 1)).startsWith("COMMITTED");
+    assertThat(rows(table(span))).isEqualTo(1);
+    assertThat(rows("payload_default")).isZero();
+  }
+
+  @Test
+  void dropsNothingForAnIncarnationThatWasTakenOver() throws Exception {
+    Ledger ledger = openWithRetention(100);
+    long span = PayloadPartition.SPAN;
+    submit(ledger, "run-1", "spec");
+    Incarnation older = takeOver(ledger, "run-1").incarnation();
+    append(
+            ledger,
+            older,
+            List.of(Rows.payload(1)),
+            new Write.PutGroup(Rows.decided(1, GroupState.TRAINED, StateReason.NONE)))
+        .await();
+    var last = new Heard();
+    ledger.append(
+        older,
+        List.of(new Write.PutRun(Rows.run(span + 100))),
+        List.of(),
+        new CommitListener() {
+          @Override
+          public void committed(long commitSeq) {
+            // Between the commit and the sweep that follows it.
+            try {
+              execute("update run set epoch = epoch + 1");
+            } catch (Exception failure) {
+              throw new IllegalStateException(failure);
+            }
+            last.committed(commitSeq);
+          }
+
+          @Override
+          public void failed(CommitFailure failure, String message) {
+            last.failed(failure, message);
+          }
+        });
+
+    assertThat(last.await()).startsWith("COMMITTED");
+    assertThat(append(ledger, older, List.of(), new Write.PutLease(Rows.lease(2))).await())
+        .isEqualTo("FENCED");
+    assertThat(tables()).contains("payload_1_0_" + span);
+  }
+
+  @Test
+  void refusesNoPayloadForWantOfAPartition() throws Exception {
+    Ledger ledger = openWithRetention(10);
+    submit(ledger, "run-1", "spec");
+    Incarnation incarnation = takeOver(ledger, "run-1").incarnation();
+    execute("drop table " + table(0));
+
+    assertThat(accept(ledger, incarnation, 1)).isEqualTo("COMMITTED 1");
+    assertThat(rows("payload_default")).isEqualTo(1);
+    append(
+            ledger,
+            incarnation,
+            List.of(),
+            new Write.PutGroup(Rows.decided(1, GroupState.TRAINED, StateReason.NONE)),
+            new Write.PutRun(Rows.run(2000)))
+        .await();
+
+    await().untilAsserted(() -> assertThat(rows("payload_default")).isZero());
+  }
+
+  @Test
+  void keepsThePayloadsOfRunsThatWereThereBeforeThereWerePartitions() throws Exception {
+    Ledger older = openAs(new Schema(PREVIOUS_RELEASE));
+    submit(older, "run-1", "spec");
+    assertThat(accept(older, takeOver(older, "run-1").incarnation(), 1)).startsWith("COMMITTED");
+
+    Ledger newer = open();
+    Incarnation incarnation = takeOver(newer, "run-1").incarnation();
+    assertThat(accept(newer, incarnation, 2)).startsWith("COMMITTED");
+    submit(newer, "run-2", "spec");
+
+    assertThat(rows("payload_before")).isEqualTo(2);
+    assertThat(tables()).containsExactly("payload_2_0_" + PayloadPartition.SPAN);
+    assertThat(newer.reader().digestOf(incarnation.run(), new GroupId(1), new LeaseId(1)))
+        .isPresent();
+  }
+
+  @Test
+  void storesPayloadsAsTheyCome() throws Exception {
+    submit(open(), "run-1", "spec");
+
+    assertThat(
+            answers(
+                """
+                select distinct attstorage::text from pg_attribute
+                where attname = 'bytes' and attrelid in (
+                  select inhrelid from pg_inherits where inhparent = 'payload'::regclass)\
+                """))
+        .as("external, not compressed")
+        .containsExactly("e");
+  }
+
+  private static String table(long from) {
+    return "payload_1_%d_%d".formatted(from, from + PayloadPartition.SPAN);
+  }
+
+  private Ledger openWithRetention(long groups) throws Exception {
+    return open(withRetention(config(), groups));
+  }
+
+  private List<String> tables() throws Exception {
+    return answers(
+        "select tablename from pg_tables where tablename ~ '^payload_[0-9]' order by tablename");
+  }
+
+  private long rows(String table) throws Exception {
+    return Long.parseLong(answers("select count(*) from " + table).getFirst());
+  }
+
+  private List<String> answers(String question) throws Exception {
+    var answers = new ArrayList<String>();
+    try (Connection connection =
+            postgres.getDatabase("postgres", "gradus_" + databases.get()).getConnection();
+        var statement = connection.createStatement();
+        var rows = statement.executeQuery(question)) {
+      while (rows.next()) {
+        answers.add(rows.getString(1));
+      }
+    }
+    return answers;
+  }
+
   private static String accept(Ledger ledger, Incarnation incarnation, long id) throws Exception {
     return append(
             ledger,

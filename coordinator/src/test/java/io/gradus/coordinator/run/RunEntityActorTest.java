@@ -147,7 +147,8 @@ class RunEntityActorTest {
         // Short, so that a database that cannot be written is given up soon.
         Duration.ofMillis(300),
         usual.integrityCheckMaxBytes(),
-        usual.payloadCacheBytes());
+        usual.payloadCacheBytes(),
+        usual.payloadRetentionGroups());
   }
 
   private ActorRef<RunCommand> spawn(String runId, int commitsInFlight, int stashCapacity) {
