@@ -67,6 +67,9 @@ public final class CoordinatorPlan implements RolePlan {
     put(keys, "ledger.jdbc-url", ledger.getJdbcUrl());
     put(keys, "ledger.user", ledger.getUser());
     put(keys, "ledger.password", ledger.getPassword());
+    if (ledger.hasPayloadRetentionGroups()) {
+      keys.put("ledger.payload-retention-groups", ledger.getPayloadRetentionGroups());
+    }
     put(keys, "checkpoint-store", settings.getCheckpointStore());
     if (settings.hasShutdownTimeout()) {
       keys.put(
