@@ -244,14 +244,19 @@ class StatementPlansTest {
     var recorder = new StatementRecorder();
     try (Ledger ledger =
         Ledger.open(config, Clock.systemUTC(), System::nanoTime, recorder::around)) {
-      long started = System.nanoTime();
+      long cold = System.nanoTime();
       RunImage image = LedgerContract.takeOver(ledger, "run-1").image();
-      System.out.printf(
-          Locale.ROOT,
-          "taken over with %,d past and %,d open groups in %.3f s%n",
-          PAST,
-          OPEN,
-          secondsSince(started));
+      System.out.printf(Locale.ROOT, "first takeover of this JVM: %.3f s%n", secondsSince(cold));
+      for (int time = 1; time <= 5; time++) {
+        long started = System.nanoTime();
+        image = LedgerContract.takeOver(ledger, "run-1").image();
+        System.out.printf(
+            Locale.ROOT,
+            "taken over with %,d past and %,d open groups in %.3f s%n",
+            PAST,
+            OPEN,
+            secondsSince(started));
+      }
       // Another test adds a few rows of each.
       assertThat(image.openGroups().size()).isBetween(OPEN, OPEN + 2);
       assertThat(image.leases().size()).isBetween(OPEN, OPEN + 1);
