@@ -711,6 +711,26 @@ class RunEntityActorTest {
   }
 
   @Test
+  void supersedesTheStreamOfThatWorkerAmongMany() {
+    join();
+    var second = admitted("worker-2");
+    var third = admitted("worker-3");
+
+    var newer = admitted("worker-2");
+
+    assertThat(newer.session()).isNotIn(second.session(), third.session());
+    assertThat(inputs)
+        .filteredOn(Input.WorkerLeft.class::isInstance)
+        .containsExactly(new Input.WorkerLeft(second.session()));
+  }
+
+  private ToWorker.Admitted admitted(String worker) {
+    TestProbe<ToWorker> stream = KIT.createTestProbe(ToWorker.class);
+    run.tell(new RunCommand.JoinWorker(new WorkerId(worker), 8, stream.getRef()));
+    return stream.expectMessageClass(ToWorker.Admitted.class);
+  }
+
+  @Test
   void admitsAStreamThatAsksTwiceOnce() {
     join();
 

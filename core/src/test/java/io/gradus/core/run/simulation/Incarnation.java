@@ -91,7 +91,7 @@ final class Incarnation {
 
   void joinWorker(WorkerLink link) {
     var inputs = new ArrayList<Input>();
-    for (var entry : List.copyOf(sessions.entrySet())) {
+    for (var entry : new TreeMap<>(sessions).entrySet()) {
       if (entry.getValue().worker().equals(link.worker())) {
         if (entry.getValue().link() == link) {
           link.admitted(epoch, entry.getKey());
