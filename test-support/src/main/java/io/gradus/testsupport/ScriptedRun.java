@@ -110,7 +110,7 @@ public final class ScriptedRun {
   private void misfortune() {
     switch (random.nextInt(150)) {
       case 0 -> {
-        tell(new Input.WorkerLeft(worker.session()), Optional.empty());
+        tell(new Input.WorkerLeft(worker.session(), Input.Departure.LOST), Optional.empty());
         sessions++;
         tell(worker.join(new SessionId(sessions), false), Optional.empty());
       }
@@ -126,6 +126,10 @@ public final class ScriptedRun {
   }
 
   private void tell(Input input, Optional<SampledPayload> payload) {
+    if (isOver) {
+      // Who has heard that the run is over says nothing more.
+      return;
+    }
     Decision decision = decider.decide(input, now);
     if (!decision.writes().isEmpty()) {
       journal.commit(decision.writes(), payload.stream().toList());

@@ -48,13 +48,16 @@ final class GroupAudit {
   /// Why a group may be in a state.
   static Set<StateReason> reasonsOf(GroupState state) {
     return switch (state) {
-      case LEASED, TRAINED, EVALUATED, CANCELLED -> EnumSet.of(StateReason.NONE);
+      case TRAINED, EVALUATED, CANCELLED -> EnumSet.of(StateReason.NONE);
+      case LEASED -> EnumSet.of(StateReason.NONE, StateReason.WORKER_DIED, StateReason.SUSPECT);
       case ACCEPTED -> EnumSet.of(StateReason.NONE, StateReason.DISPLACED);
       case FILTERED -> EnumSet.of(StateReason.NO_VARIANCE, StateReason.NONE_RIGHT);
       case STALE -> EnumSet.of(StateReason.TOO_OLD, StateReason.DISPLACED);
       case PENDING ->
           EnumSet.of(
               StateReason.WORKER_LOST,
+              StateReason.WORKER_DIED,
+              StateReason.SUSPECT,
               StateReason.NO_PROGRESS,
               StateReason.WORKER_FAILED,
               StateReason.PAUSED,
@@ -65,6 +68,7 @@ final class GroupAudit {
               StateReason.NO_PROGRESS,
               StateReason.WORKER_FAILED,
               StateReason.TOO_FEW_MEMBERS,
+              StateReason.POISON_TASK,
               StateReason.POISON_BATCH);
     };
   }

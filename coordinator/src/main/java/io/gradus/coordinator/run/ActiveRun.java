@@ -13,7 +13,9 @@ import io.gradus.coordinator.pool.PoolShare;
 import io.gradus.core.group.GroupId;
 import io.gradus.core.group.LeaseId;
 import io.gradus.core.group.SessionId;
+import io.gradus.core.group.StateReason;
 import io.gradus.core.group.WorkerId;
+import io.gradus.core.ledger.GroupRow;
 import io.gradus.core.ledger.LearnerRow;
 import io.gradus.core.ledger.RunState;
 import io.gradus.core.ledger.VersionRow;
@@ -209,7 +211,7 @@ final class ActiveRun {
       }
       case RunEntity.WorkerStreamEnded(var epoch, var session) -> {
         if (epoch == incarnation.epoch() && forget(session)) {
-          decide(List.of(new Input.WorkerLeft(session)));
+          decide(List.of(new Input.WorkerLeft(session, Input.Departure.LOST)));
         }
       }
       case RunEntity.LearnerStreamEnded(var epoch, var left, var stream) -> {
@@ -253,7 +255,7 @@ final class ActiveRun {
         if (epoch == incarnation.epoch() && there != null && there.stream().equals(stream)) {
           entity.context().unwatch(stream);
           var _ = forget(session);
-          decide(List.of(new Input.WorkerLeft(session)));
+          decide(List.of(new Input.WorkerLeft(session, Input.Departure.MOVED)));
         }
       }
       case RunCommand.CheckSession(var epoch, var session, var stream) -> {
@@ -352,7 +354,7 @@ final class ActiveRun {
       entity.context().unwatch(there.stream());
       there.stream().tell(new ToWorker.Superseded(entity.runId(), incarnation.epoch()));
       var _ = forget(older);
-      inputs.add(new Input.WorkerLeft(older));
+      inputs.add(new Input.WorkerLeft(older, Input.Departure.MOVED));
     }
     var session = new SessionId(++lastSession);
     sessions.put(session, new Session(worker, stream));
@@ -473,6 +475,11 @@ final class ActiveRun {
       releases.forEach(this::release);
       return;
     }
+    for (Write write : writes) {
+      if (write instanceof Write.PutGroup(var group) && group.reason() == StateReason.POISON_TASK) {
+        releases.add(_ -> tellOfPoison(group));
+      }
+    }
     long ticket = ++lastTicket;
     outbox.add(new Outgoing(ticket, releases));
     ActorRef<RunCommand> self = entity.context().getSelf();
@@ -495,6 +502,18 @@ final class ActiveRun {
                 self.tell(new RunEntity.CommitFailed(epoch, failure, message));
               }
             });
+  }
+
+  private void tellOfPoison(GroupRow group) {
+    log.atWarn()
+        .addKeyValue("run", entity.runId())
+        .addKeyValue("group", group.id().value())
+        .addKeyValue("source", group.task().source())
+        .addKeyValue("stratum", group.task().stratum())
+        .addKeyValue("task_index", group.task().index())
+        .addKeyValue("leases", group.attempts())
+        .addKeyValue("last_worker", group.worker().value())
+        .log("a task has killed the workers that sampled it; it is set aside as POISON_TASK");
   }
 
   /// Payloads that wait on this node for the admissions among `writes`.

@@ -232,7 +232,7 @@ public final class SpecDefaults {
       filled.setProgressTimeout(Duration.newBuilder().setSeconds(60));
     }
     if (!rollout.hasMaxAttempts()) {
-      filled.setMaxAttempts(3);
+      filled.setMaxAttempts(4);
     }
     if (!rollout.hasTopK()) {
       filled.setTopK(0);

@@ -707,7 +707,7 @@ class RunEntityActorTest {
     worker.expectMessageClass(ToWorker.UnknownSession.class);
     assertThat(inputs)
         .filteredOn(Input.WorkerLeft.class::isInstance)
-        .containsExactly(new Input.WorkerLeft(session.session()));
+        .containsExactly(new Input.WorkerLeft(session.session(), Input.Departure.MOVED));
   }
 
   @Test
@@ -721,7 +721,7 @@ class RunEntityActorTest {
     assertThat(newer.session()).isNotIn(second.session(), third.session());
     assertThat(inputs)
         .filteredOn(Input.WorkerLeft.class::isInstance)
-        .containsExactly(new Input.WorkerLeft(second.session()));
+        .containsExactly(new Input.WorkerLeft(second.session(), Input.Departure.MOVED));
   }
 
   private ToWorker.Admitted admitted(String worker) {
@@ -747,7 +747,7 @@ class RunEntityActorTest {
     worker.stop();
 
     asker.awaitAssert(() -> {
-      assertThat(inputs).contains(new Input.WorkerLeft(session.session()));
+      assertThat(inputs).contains(new Input.WorkerLeft(session.session(), Input.Departure.LOST));
       return true;
     });
   }

@@ -92,7 +92,7 @@ public final class TinyDecider implements Decider {
                   Optional.of(session), versions.lastEntry().getValue().manifest()));
         }
       }
-      case Input.WorkerLeft(var session) -> sessions.remove(session);
+      case Input.WorkerLeft(var session, _) -> sessions.remove(session);
       case Input.Heartbeat(var session, var credits, _) -> grant(session, credits);
       case Input.VersionLoaded _ -> {}
       case Input.GroupSubmitted submitted -> submit(submitted);

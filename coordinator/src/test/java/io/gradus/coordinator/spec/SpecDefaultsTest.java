@@ -86,7 +86,7 @@ class SpecDefaultsTest {
     assertThat(plan.rollout())
         .isEqualTo(
             new RunPlan.Rollout(
-                1, 512, false, 4, Duration.ofSeconds(15), Duration.ofMinutes(1), 3));
+                1, 512, false, 4, Duration.ofSeconds(15), Duration.ofMinutes(1), 4));
     assertThat(plan.unit()).isEqualTo(RunPlan.Unit.TRAJECTORY);
     assertThat(plan.draw()).isEqualTo(RunPlan.Draw.STRATUM_EQUAL);
     assertThat(plan.batch()).isEqualTo(new RunPlan.BatchShape(128, 1, 1));

@@ -146,9 +146,13 @@ public final class GroupBook {
     return row;
   }
 
-  /// Leases a pending group once more.
+  /// Leases a pending group once more. The workers that were lost with it stay on its record.
   public GroupRow leaseAgain(GroupRow row, LeaseId lease, WorkerId worker) {
-    GroupRow leased = move(row.leasedAgain(lease, worker), GroupState.LEASED, StateReason.NONE);
+    GroupRow leased =
+        move(
+            row.leasedAgain(lease, worker),
+            GroupState.LEASED,
+            row.reason().blames() ? row.reason() : StateReason.NONE);
     Entry entry = open.get(row.id());
     if (entry != null) {
       entry.leases.put(lease, worker);

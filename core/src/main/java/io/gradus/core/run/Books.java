@@ -104,6 +104,9 @@ final class Books {
   /// Batches in the lineage of the newest version when this incarnation granted a group.
   final TreeMap<GroupId, Long> grantedAt = new TreeMap<>();
 
+  /// When a group that waits for another lease may have it; absent: at once.
+  final TreeMap<GroupId, MonotonicTime> notBefore = new TreeMap<>();
+
   /// Groups that have a use in a settled batch.
   final TreeSet<GroupId> settledUses;
 
@@ -307,6 +310,7 @@ final class Books {
     if (to != GroupState.LEASED) {
       grantedAt.remove(group.id());
     }
+    notBefore.remove(group.id());
     if (to.isFinal()) {
       settledUses.remove(group.id());
       if (group.state() == GroupState.ACCEPTED && to != GroupState.TRAINED) {

@@ -26,7 +26,15 @@ public sealed interface Input {
   record WorkerJoined(SessionId session, WorkerId worker, int slots) implements Input {}
 
   /// A worker's stream broke or ended: its leases return at once.
-  record WorkerLeft(SessionId session) implements Input {}
+  record WorkerLeft(SessionId session, Departure departure) implements Input {}
+
+  /// How a worker left.
+  enum Departure {
+    /// It opened another stream, or samples for other runs.
+    MOVED,
+    /// Its stream ended, and it has opened no other: it may have died of what it sampled.
+    LOST
+  }
 
   /// A worker lives.
   ///

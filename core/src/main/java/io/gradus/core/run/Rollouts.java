@@ -18,6 +18,7 @@ import io.gradus.core.ledger.RunState;
 import io.gradus.core.ledger.Write;
 import io.gradus.core.policy.PolicyVersion;
 import io.gradus.core.replay.Replay;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -50,8 +51,35 @@ import java.util.stream.IntStream;
  * applied, and what is to be published is: then nothing that timing could change is left.
  */
 
+/*
+ * Poisonous tasks. A task that kills the worker that samples it would kill one after the other, and
+ * each takes every group along that it holds. So the group's row counts workers that were lost with
+ * it in a row: WORKER_DIED after the first, SUSPECT from the second on. A lease that is lost in
+ * another way clears the record, but for one that ran out: nobody knows what became of it.
+ *
+ * The guilty one is among many suspects, all that shared both its workers. So suspects are granted
+ * few at a time: to a worker at most a sixteenth of its slots after two lost leases, one after three.
+ * Groups that are no suspects go on beside them. Whichever was the only suspect of a worker that is
+ * lost is POISON_TASK: after three workers where a worker takes few groups, four where it takes many.
+ * One suspect at a time from the beginning would save a worker, but a run that lost its workers
+ * twice for other reasons would crawl for as many rounds as it had groups under way.
+ *
+ * An innocent is condemned where its worker is killed for another reason just while it is the only
+ * suspect there: one group, not all that the worker held. It does not matter whether the workers
+ * were different ones: a run may have but one, and one that is restarted under its old name has
+ * died all the same.
+ */
+
 /// Grants groups to workers, takes them back, and decides about what workers submit.
 final class Rollouts {
+
+  /// Before the third lease of a group.
+  private static final Duration FIRST_PAUSE = Duration.ofSeconds(1);
+
+  /// Of a worker's slots, the part that suspects may have at first.
+  private static final int SUSPECTS_SHARE = 16;
+
+  private static final int MOST_DOUBLINGS = 20;
 
   private final Books books;
   private final RunPlan plan;
@@ -97,11 +125,45 @@ final class Rollouts {
     }
   }
 
-  void leave(Turn turn, SessionId session) {
+  void leave(Turn turn, SessionId session, Input.Departure departure) {
     books.leave(session);
-    for (LeaseTable.Held held : books.leases.of(session)) {
-      lose(turn, held, StateReason.WORKER_LOST);
+    List<LeaseTable.Held> lost = books.leases.of(session);
+    boolean isBlamed = departure == Input.Departure.LOST;
+    boolean hasOneSuspect = isBlamed && suspectsIn(lost).size() == 1;
+    for (LeaseTable.Held held : lost) {
+      if (isBlamed) {
+        blame(turn, held, hasOneSuspect);
+      } else {
+        lose(turn, held, StateReason.WORKER_LOST);
+      }
     }
+  }
+
+  /// A worker was lost for good while it held a lease.
+  private void blame(Turn turn, LeaseTable.Held held, boolean hasOneSuspect) {
+    books.leases.end(held.group());
+    books
+        .groups
+        .find(held.group())
+        .ifPresent(group -> {
+          if (hasOneSuspect && group.reason() == StateReason.SUSPECT) {
+            fail(turn, group, StateReason.POISON_TASK);
+          } else if (hasAttemptsLeft(group)) {
+            wait(
+                turn,
+                group,
+                group.reason().blames() ? StateReason.SUSPECT : StateReason.WORKER_DIED);
+          } else {
+            fail(turn, group, StateReason.WORKER_LOST);
+          }
+        });
+  }
+
+  private List<GroupRow> suspectsIn(List<LeaseTable.Held> leases) {
+    return leases.stream()
+        .flatMap(held -> books.groups.find(held.group()).stream())
+        .filter(group -> group.reason() == StateReason.SUSPECT)
+        .toList();
   }
 
   void heartbeat(Turn turn, Input.Heartbeat heartbeat) {
@@ -179,9 +241,26 @@ final class Rollouts {
 
   private void returnGroup(Turn turn, GroupRow group, StateReason reason) {
     if (hasAttemptsLeft(group)) {
-      books.move(turn, group, GroupState.PENDING, reason);
-      return;
+      boolean isUnclear = reason == StateReason.WORKER_LOST && group.reason().blames();
+      wait(turn, group, isUnclear ? group.reason() : reason);
+    } else {
+      fail(turn, group, reason);
     }
+  }
+
+  /// A group waits for another lease: the first one at once, later ones after pauses that double.
+  private void wait(Turn turn, GroupRow group, StateReason reason) {
+    books.move(turn, group, GroupState.PENDING, reason);
+    if (group.attempts() > 1) {
+      Duration pause =
+          FIRST_PAUSE.multipliedBy(1L << Math.min(group.attempts() - 2, MOST_DOUBLINGS));
+      Duration longest = plan.rollout().leaseTtl();
+      books.notBefore.put(
+          group.id(), turn.now().plus(pause.compareTo(longest) < 0 ? pause : longest));
+    }
+  }
+
+  private void fail(Turn turn, GroupRow group, StateReason reason) {
     books.move(turn, group, GroupState.FAILED, reason);
     if (group.purpose().isTraining()) {
       if (plan.rounds().isPresent()) {
@@ -239,6 +318,7 @@ final class Rollouts {
     }
     if (group.state() == GroupState.PENDING) {
       // Late, but first: any lease of an open group may win. It is as if it had been granted again.
+      books.notBefore.remove(id);
       group = books.groups.move(group, GroupState.LEASED, StateReason.NONE);
     }
     books
@@ -433,14 +513,43 @@ final class Rollouts {
 
   private void grantPending(
       Turn turn, SessionId session, Books.WorkerSession worker, List<Effect.Grant> grants) {
+    boolean mayHaveSuspects = true;
     for (GroupRow group : books.groups.in(GroupState.PENDING)) {
       if (worker.credits() == 0 || slotsLeft() == 0) {
         return;
+      }
+      MonotonicTime notBefore = books.notBefore.get(group.id());
+      if (notBefore != null && turn.now().compareTo(notBefore) < 0) {
+        continue;
+      }
+      if (group.reason() == StateReason.SUSPECT) {
+        mayHaveSuspects = mayHaveSuspects && mayHave(session, worker, group);
+        if (!mayHaveSuspects) {
+          continue;
+        }
       }
       LeaseId lease = books.nextLease();
       GroupRow leased = books.groups.leaseAgain(group, lease, worker.worker);
       begin(turn, session, worker, leased, grants);
     }
+  }
+
+  /// Whether a worker may hold one suspect more.
+  private boolean mayHave(SessionId session, Books.WorkerSession worker, GroupRow suspect) {
+    List<GroupRow> there = suspectsIn(books.leases.of(session));
+    int room =
+        Math.min(
+            mostSuspects(worker, suspect.attempts()),
+            there.stream()
+                .mapToInt(group -> mostSuspects(worker, group.attempts() - 1))
+                .min()
+                .orElse(Integer.MAX_VALUE));
+    return there.size() < room;
+  }
+
+  /// Suspects that a worker may hold together with one that lost so many leases.
+  private static int mostSuspects(Books.WorkerSession worker, int lost) {
+    return lost == 2 ? Math.max(1, worker.slots / SUSPECTS_SHARE) : 1;
   }
 
   private void grantQuestions(
@@ -503,6 +612,7 @@ final class Rollouts {
       GroupRow leased,
       List<Effect.Grant> grants) {
     books.setCredits(session, worker, worker.credits() - 1);
+    books.notBefore.remove(leased.id());
     books.grantedAt.put(leased.id(), books.publishedBatch().orElse(0L));
     books.leases.begin(
         leased.id(), leased.lease(), worker.worker, Optional.of(session), turn.now());

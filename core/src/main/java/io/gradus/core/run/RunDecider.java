@@ -89,7 +89,7 @@ public final class RunDecider implements Decider {
     switch (input) {
       case Input.Tick() -> tick(turn);
       case Input.WorkerJoined joined -> rollouts.join(turn, joined);
-      case Input.WorkerLeft(var session) -> rollouts.leave(turn, session);
+      case Input.WorkerLeft(var session, var departure) -> rollouts.leave(turn, session, departure);
       case Input.Heartbeat heartbeat -> rollouts.heartbeat(turn, heartbeat);
       case Input.VersionLoaded loaded -> rollouts.loaded(loaded);
       case Input.GroupSubmitted submitted -> rollouts.submit(turn, submitted);

@@ -61,9 +61,14 @@ final class GroupLaws {
       REASONS.put(state, EnumSet.of(StateReason.NONE));
     }
     REASONS.put(
+        GroupState.LEASED,
+        EnumSet.of(StateReason.NONE, StateReason.WORKER_DIED, StateReason.SUSPECT));
+    REASONS.put(
         GroupState.PENDING,
         EnumSet.of(
             StateReason.WORKER_LOST,
+            StateReason.WORKER_DIED,
+            StateReason.SUSPECT,
             StateReason.NO_PROGRESS,
             StateReason.WORKER_FAILED,
             StateReason.PAUSED,
@@ -77,6 +82,7 @@ final class GroupLaws {
             StateReason.NO_PROGRESS,
             StateReason.WORKER_FAILED,
             StateReason.TOO_FEW_MEMBERS,
+            StateReason.POISON_TASK,
             StateReason.POISON_BATCH));
     // Displaced from replay while an open batch still uses it.
     REASONS.put(GroupState.ACCEPTED, EnumSet.of(StateReason.NONE, StateReason.DISPLACED));
@@ -86,6 +92,7 @@ final class GroupLaws {
   private final RunPlan plan;
   private final ModelLedger rows;
   private final StragglerLaws stragglers;
+  private final SuspectLaws suspects;
   private final Staleness staleness;
   private final long epoch;
   private final long openedNanos;
@@ -101,6 +108,7 @@ final class GroupLaws {
     this.plan = world.plan();
     this.rows = rows;
     this.stragglers = stragglers;
+    this.suspects = new SuspectLaws(world.plan(), rows);
     this.staleness = new Staleness(rows);
     this.epoch = world.ledger().epoch();
     this.openedNanos = world.time().nanos();
@@ -110,10 +118,11 @@ final class GroupLaws {
   void heard(Input input) {
     switch (input) {
       case Input.WorkerJoined(var session, var worker, _) -> sessions.put(session, worker);
-      case Input.WorkerLeft(var session) ->
+      case Input.WorkerLeft(var session, _) ->
           Optional.ofNullable(sessions.get(session)).ifPresent(left::add);
       default -> {}
     }
+    suspects.heard(input);
   }
 
   /// A row is about to be put.
@@ -173,6 +182,7 @@ final class GroupLaws {
             before,
             row,
             plan.rollout().maxAttempts());
+        suspects.leasedAgain(before, row);
         granted(row);
       }
       case PENDING -> {
@@ -222,7 +232,10 @@ final class GroupLaws {
         row.id().value(),
         last);
     Violation.unless(
-        row.state() == GroupState.LEASED && row.attempts() == 1 && row.admitted().isEmpty(),
+        row.state() == GroupState.LEASED
+            && row.reason() == StateReason.NONE
+            && row.attempts() == 1
+            && row.admitted().isEmpty(),
         "G1: %s is created other than by its first grant",
         row);
     Violation.unless(
@@ -237,6 +250,7 @@ final class GroupLaws {
             || plan.sources().get(row.task().source()).hintedShare() > 0,
         "G5: %s has a hint that its source does not allow",
         row);
+    suspects.created(row);
     granted(row);
   }
 
@@ -397,6 +411,7 @@ final class GroupLaws {
                           >= 3),
               "G3: %s fails with a batch that has not failed in three sessions",
               row);
+      case POISON_TASK -> suspects.lost(before, row, input);
       default -> {
         Violation.unless(
             row.attempts() >= plan.rollout().maxAttempts(),
@@ -412,13 +427,14 @@ final class GroupLaws {
   /// A lease is lost only for a reason.
   private void lost(GroupRow before, GroupRow row, Input input) {
     LeaseId lease = before.lease();
+    suspects.lost(before, row, input);
     if (world.ledger().epoch() != epoch) {
       // It was taken over, so heartbeats go elsewhere; nothing that it decides will last.
       return;
     }
     long now = world.time().nanos();
     switch (row.reason()) {
-      case WORKER_LOST -> {
+      case WORKER_LOST, WORKER_DIED, SUSPECT -> {
         if (left.contains(before.worker())) {
           return;
         }

@@ -99,7 +99,7 @@ final class Incarnation {
         }
         entry.getValue().link().superseded();
         sessions.remove(entry.getKey());
-        inputs.add(new Input.WorkerLeft(entry.getKey()));
+        inputs.add(new Input.WorkerLeft(entry.getKey(), Input.Departure.MOVED));
       }
     }
     var session = new SessionId(++lastSession);
@@ -116,7 +116,7 @@ final class Incarnation {
         .findFirst()
         .ifPresent(session -> {
           sessions.remove(session);
-          decide(List.of(new Input.WorkerLeft(session)), List.of());
+          decide(List.of(new Input.WorkerLeft(session, Input.Departure.LOST)), List.of());
         });
   }
 

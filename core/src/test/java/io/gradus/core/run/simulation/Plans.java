@@ -150,7 +150,7 @@ final class Plans {
             staleness,
             time.millis(1500, 6000),
             time.millis(2000, 9000),
-            time.between(1, 4)),
+            time.oneOf(List.of(1, 2, 3, 4, 1, 2, 3, 50))),
         unit,
         draw,
         new RunPlan.BatchShape(units, time.between(1, Math.min(2, units)), time.between(1, 2)),

@@ -90,6 +90,36 @@ return group.id().value() > 0
             "return group.attempts() < plan.rollout().maxAttempts();",
             "return group.attempts() <= plan.rollout().maxAttempts();"),
         new PlantedBug(
+            "samples a poisonous task for ever",
+            "G1: a task that kills its workers is set aside",
+            "run/Rollouts",
+            "fail(turn, group, StateReason.POISON_TASK);",
+            "wait(turn, group, StateReason.SUSPECT);"),
+        new PlantedBug(
+            "condemns every suspect of a lost worker",
+            "G1: a group that shared a worker with a poisonous task is not taken for it",
+            "run/Rollouts",
+            "suspectsIn(lost).size() == 1;",
+            "suspectsIn(lost).size() >= 1;"),
+        new PlantedBug(
+            "grants all suspects to one worker",
+            "G1: suspects are granted few at a time",
+            "run/Rollouts",
+            "return there.size() < room;",
+            "return there.size() < room + 1;"),
+        new PlantedBug(
+            "blames a group for a worker that only opened another stream",
+            "G1: a worker is lost when its stream has ended for good",
+            "run/Rollouts",
+            "boolean isBlamed = departure == Input.Departure.LOST;",
+            "boolean isBlamed = true;"),
+        new PlantedBug(
+            "forgets lost workers with the next lease",
+            "G1: workers lost with a group are counted over its leases",
+            "group/GroupBook",
+            "row.reason().blames() ? row.reason() : StateReason.NONE",
+            "StateReason.NONE"),
+        new PlantedBug(
             "does not count creations",
             "G1: the run row keeps a count of every transition",
             "group/GroupBook",
@@ -747,18 +777,18 @@ leases.begin(
             "G7: a broken stream returns its leases",
             "run/Rollouts",
 """
-      lose(turn, held, StateReason.WORKER_LOST);
+        lose(turn, held, StateReason.WORKER_LOST);
+      }
     }
   }
-
-  void heartbeat\
+\
 """,
 """
-      books.leases.end(held.group());
+        books.leases.end(held.group());
+      }
     }
   }
-
-  void heartbeat\
+\
 """),
         new PlantedBug(
             "does not raise the learner epoch",

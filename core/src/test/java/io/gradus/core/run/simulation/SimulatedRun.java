@@ -49,6 +49,7 @@ final class SimulatedRun {
   private final Chaos chaos;
   private final double poison;
   private final long poisonSeed;
+  private final double poisonTasks;
   private final Duration faultsLast;
   private boolean isFaulty = true;
   private boolean isCancelled;
@@ -91,6 +92,8 @@ final class SimulatedRun {
     }
     this.poison = isHostile && time.chance(0.3) ? time.oneOf(List.of(0.1, 0.3, 0.8)) : 0;
     this.poisonSeed = time.bits();
+    var luck = new SplittableRandom(poisonSeed);
+    this.poisonTasks = isHostile && luck.nextDouble() < 0.3 ? luck.nextDouble(0.01, 0.1) : 0;
     this.faultsLast =
         weather == Scenario.Weather.CALM ? Duration.ofMillis(1) : time.millis(2_000, 30_000);
     this.chaos = new Chaos(this, weather);
@@ -100,7 +103,7 @@ final class SimulatedRun {
   private SimulatedWorker.Habits habits(boolean isHostile) {
     return new SimulatedWorker.Habits(
         // In lockstep a grant fills the worker, so its size is part of the run.
-        plan.rollout().lockstep() ? 4 : time.between(1, 6),
+        plan.rollout().lockstep() ? 4 : time.oneOf(List.of(1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 40)),
         time.oneOf(List.of(1, 3, 10)),
         isHostile && time.chance(0.3) ? 0.1 : 0,
         isHostile && time.chance(0.4) ? 0.2 : 0,
@@ -255,6 +258,14 @@ final class SimulatedRun {
 
   private SplittableRandom fateOf(BatchRow batch) {
     return new SplittableRandom(poisonSeed + 31 * batch.number().value() + batch.binding());
+  }
+
+  /// Whether every worker dies that samples this group, also when faults are over. No question of
+  /// an evaluation does it: its set stays the same, and a run that needs it could not end.
+  boolean isPoison(Effect.Grant grant) {
+    return poisonTasks > 0
+        && grant.purpose().isTraining()
+        && new SplittableRandom(poisonSeed ^ grant.group().value()).nextDouble() < poisonTasks;
   }
 
   /// Whether the version that a lease asks for can be loaded. It can, unless its checkpoint is

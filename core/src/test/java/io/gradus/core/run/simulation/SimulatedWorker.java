@@ -265,6 +265,9 @@ final class SimulatedWorker {
       }
       lease.stage = Stage.SAMPLING;
       lease.oldest = lease.grant.version().orElse(loaded);
+      if (world.isPoison(lease.grant)) {
+        dieOf(lease);
+      }
       boolean isEndless = world.isFaulty() && world.time().chance(habits.endless());
       finishAfter(
           lease,
@@ -273,6 +276,19 @@ final class SimulatedWorker {
               : world.time().millis(40, 100 * habits.slowness()));
       sampling++;
     }
+  }
+
+  private void dieOf(Held lease) {
+    int of = life;
+    world
+        .time()
+        .after(
+            world.time().millis(1, 40),
+            () -> {
+              if (of == life && held.get(lease.grant.lease()) == lease) {
+                die(world.time().chance(0.9), world.time().chance(0.5));
+              }
+            });
   }
 
   private void finishAfter(Held lease, Duration duration) {

@@ -41,7 +41,7 @@ final class VersionLaws {
     deleted.clear();
     switch (input) {
       case Input.WorkerJoined(var session, _, _) -> alive.add(session);
-      case Input.WorkerLeft(var session) -> {
+      case Input.WorkerLeft(var session, _) -> {
         alive.remove(session);
         loaded.remove(session);
       }
