@@ -5,6 +5,7 @@ import com.google.rpc.ErrorInfo;
 import io.gradus.coordinator.edge.Inbox;
 import io.gradus.coordinator.run.TinyDecider;
 import io.gradus.coordinator.spec.Specs;
+import io.gradus.core.worker.WorkerProtocol;
 import io.gradus.learner.v1.JoinRunRequest;
 import io.gradus.learner.v1.JoinRunResponse;
 import io.gradus.learner.v1.LearnerServiceGrpc;
@@ -139,12 +140,19 @@ public final class Node implements AutoCloseable {
   }
 
   public Worker worker(String id) {
+    return worker(
+        Register.newBuilder()
+            .setWorkerId(id)
+            .setSlots(8)
+            .setProtocol(WorkerProtocol.CURRENT)
+            .build());
+  }
+
+  /// Opens a stream and registers.
+  public Worker worker(Register register) {
     var in = new Inbox<WorkResponse>();
     StreamObserver<WorkRequest> out = RolloutServiceGrpc.newStub(channel).work(in);
-    out.onNext(
-        WorkRequest.newBuilder()
-            .setRegister(Register.newBuilder().setWorkerId(id).setSlots(8))
-            .build());
+    out.onNext(WorkRequest.newBuilder().setRegister(register).build());
     return new Worker(out, in);
   }
 

@@ -2,7 +2,10 @@ package io.gradus.worker;
 
 import io.gradus.worker.weights.WeightsCacheConfig;
 import java.time.Duration;
+import java.util.Collections;
+import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.regex.Pattern;
 
 /// Settings of a rollout worker.
@@ -18,6 +21,7 @@ import java.util.regex.Pattern;
 /// @param weightsCache where checkpoints are fetched to that this host does not see; absent: it
 ///   sees the checkpoint store
 /// @param pool of the workers that it is one of; it samples for runs of this pool alone
+/// @param labels what people are to know of it, by name
 public record WorkerConfig(
     String workerId,
     int slots,
@@ -27,7 +31,8 @@ public record WorkerConfig(
     Duration reconnectDeadline,
     Duration drainTimeout,
     Optional<WeightsCacheConfig> weightsCache,
-    String pool) {
+    String pool,
+    Map<String, String> labels) {
 
   private static final Pattern POOL = Pattern.compile("[a-z0-9][a-z0-9-]{0,62}");
 
@@ -49,6 +54,7 @@ public record WorkerConfig(
     if (!POOL.matcher(pool).matches()) {
       throw new IllegalArgumentException("pool is \"%s\" but must match %s".formatted(pool, POOL));
     }
+    labels = Collections.unmodifiableMap(new TreeMap<>(labels));
   }
 
   /// The defaults for a worker of so many slots.
@@ -62,7 +68,8 @@ public record WorkerConfig(
         Duration.ofMinutes(2),
         Duration.ofSeconds(5),
         Optional.empty(),
-        "default");
+        "default",
+        Map.of());
   }
 
   /// The same in another pool.
@@ -76,7 +83,23 @@ public record WorkerConfig(
         reconnectDeadline,
         drainTimeout,
         weightsCache,
-        other);
+        other,
+        labels);
+  }
+
+  /// The same with labels.
+  public WorkerConfig withLabels(Map<String, String> others) {
+    return new WorkerConfig(
+        workerId,
+        slots,
+        queuedGroups,
+        submitsInFlight,
+        submitTimeout,
+        reconnectDeadline,
+        drainTimeout,
+        weightsCache,
+        pool,
+        others);
   }
 
   /// The same with a cache for checkpoints.
@@ -90,7 +113,8 @@ public record WorkerConfig(
         reconnectDeadline,
         drainTimeout,
         Optional.of(cache),
-        pool);
+        pool,
+        labels);
   }
 
   /// The same with other limits for the absence of the coordinator, and for closing.
@@ -104,6 +128,7 @@ public record WorkerConfig(
         reconnecting,
         draining,
         weightsCache,
-        pool);
+        pool,
+        labels);
   }
 }

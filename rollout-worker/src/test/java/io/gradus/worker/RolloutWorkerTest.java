@@ -9,11 +9,13 @@ import com.google.protobuf.ByteString;
 import io.gradus.core.task.Addition;
 import io.gradus.core.task.ArithmeticFormat;
 import io.gradus.core.task.Problem;
+import io.gradus.core.worker.WorkerProtocol;
 import io.gradus.rollout.v1.Admission;
 import io.gradus.rollout.v1.FinishReason;
 import io.gradus.rollout.v1.GroupFailed;
 import io.gradus.rollout.v1.GroupPayload;
 import io.gradus.rollout.v1.GroupPurpose;
+import io.gradus.rollout.v1.Label;
 import io.gradus.rollout.v1.Lease;
 import io.gradus.rollout.v1.Loaded;
 import io.gradus.rollout.v1.Register;
@@ -37,6 +39,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
@@ -107,6 +110,8 @@ class RolloutWorkerTest {
                 .setSlots(SLOTS)
                 .setEngine("scripted")
                 .setPool("evening")
+                .addLabels(Label.newBuilder().setName("gpu").setValue("h100"))
+                .setProtocol(WorkerProtocol.CURRENT)
                 .build());
     WorkerConfig usual = WorkerConfig.of("worker-1", SLOTS);
     assertThat(usual.pool()).isEqualTo("default");
@@ -503,7 +508,8 @@ class RolloutWorkerTest {
             reconnectDeadline,
             Duration.ofSeconds(5),
             Optional.empty(),
-            "evening");
+            "evening",
+            Map.of("gpu", "h100"));
     var worker = new RolloutWorker(channel, config, "scripted", () -> engine, System::nanoTime);
     toClose.add(worker);
     return worker;

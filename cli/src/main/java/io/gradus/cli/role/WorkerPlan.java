@@ -14,7 +14,9 @@ import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 
 /// The settings of a rollout worker, with every default, checked.
 public final class WorkerPlan implements RolePlan {
@@ -53,18 +55,34 @@ public final class WorkerPlan implements RolePlan {
     RoleSettings.exposed("health.host", effective.getHealth().getHost(), effective.getAuth())
         .ifPresent(problems::add);
     Optional<WeightsCacheConfig> cache = weightsCache(effective, problems);
+    Map<String, String> labels = labels(effective.getLabelsList(), problems);
     SpecReader.refuse(read, problems);
     WorkerConfig config =
         WorkerConfig.of(effective.getWorkerId(), effective.getSlots())
             .withLimits(
                 RoleSettings.toJava(effective.getReconnectDeadline()),
                 RoleSettings.toJava(effective.getDrainTimeout()))
-            .withPool(effective.getPool());
+            .withPool(effective.getPool())
+            .withLabels(labels);
     return new WorkerPlan(
         read,
         effective,
         coordinators,
         cache.isPresent() ? config.withWeightsCache(cache.get()) : config);
+  }
+
+  private static Map<String, String> labels(List<String> texts, List<Problem> problems) {
+    Map<String, String> labels = new TreeMap<>();
+    for (int i = 0; i < texts.size(); i++) {
+      int end = texts.get(i).indexOf('=');
+      String name = texts.get(i).substring(0, end);
+      if (labels.put(name, texts.get(i).substring(end + 1)) != null) {
+        problems.add(
+            new Problem(
+                "labels[%d]".formatted(i), "gives %s a second time; keep one".formatted(name)));
+      }
+    }
+    return labels;
   }
 
   private static Optional<WeightsCacheConfig> weightsCache(

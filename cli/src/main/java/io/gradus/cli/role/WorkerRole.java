@@ -59,8 +59,7 @@ final class WorkerRole implements Role {
 
   private String gaveUp(Status status) {
     if (status.getCode() == Status.Code.FAILED_PRECONDITION) {
-      return "worker %s ends: %s; two processes must not have the same worker_id"
-          .formatted(settings.getWorkerId(), Statuses.told(status));
+      return "worker %s ends: %s".formatted(settings.getWorkerId(), Statuses.told(status));
     }
     return "worker %s gives up on %s: %s; it ends, to be started anew by its supervisor"
         .formatted(settings.getWorkerId(), channel.coordinators(), Statuses.told(status));
@@ -93,6 +92,7 @@ final class WorkerRole implements Role {
         .addKeyValue("coordinators", coordinators)
         .addKeyValue("slots", settings.getSlots())
         .addKeyValue("pool", settings.getPool())
+        .addKeyValue("labels", settings.getLabelsList())
         .addKeyValue("health_port", health.port())
         .log("worker started");
     return new WorkerRole(settings, channel, worker, health);

@@ -50,6 +50,17 @@ class WorkerPlanTest {
   }
 
   @Test
+  void takesLabels() throws Exception {
+    assertThat(plan(Map.of("GRADUS_WORKER_LABELS", "gpu=h100,zone=eu/a")).config().labels())
+        .isEqualTo(Map.of("gpu", "h100", "zone", "eu/a"));
+    assertThat(plan(Map.of(), "labels=[rack=]").config().labels()).isEqualTo(Map.of("rack", ""));
+    assertThat(refused("labels=[gpu]"))
+        .hasMessageContaining("labels[0]: is \"gpu\" but must match");
+    assertThat(refused("labels=[gpu=a, gpu=b]"))
+        .hasMessageContaining("labels[1]: gives gpu a second time; keep one");
+  }
+
+  @Test
   void takesTheCache() throws Exception {
     WorkerPlan usual =
         plan(

@@ -17,6 +17,7 @@ import io.gradus.core.group.GroupId;
 import io.gradus.core.group.LeaseId;
 import io.gradus.core.group.WorkerId;
 import io.gradus.core.policy.PolicyVersion;
+import io.gradus.core.worker.WorkerProtocol;
 import io.gradus.rollout.v1.Admission;
 import io.gradus.rollout.v1.GroupOutcome;
 import io.gradus.rollout.v1.GroupPart;
@@ -184,6 +185,7 @@ final class RolloutService extends RolloutServiceGrpc.RolloutServiceImplBase {
 
     private void register(Register register) {
       var worker = new WorkerId(Texts.identifier("register.worker_id", register.getWorkerId()));
+      requireProtocol(worker, register.getProtocol());
       log.atInfo()
           .addKeyValue("worker", worker.value())
           .addKeyValue("pool", RunPlanMapper.poolOf(register.getPool()))
@@ -201,7 +203,8 @@ final class RolloutService extends RolloutServiceGrpc.RolloutServiceImplBase {
                   runs,
                   registry,
                   specs,
-                  config),
+                  config,
+                  nanoTime),
               "gradus-worker-stream-" + streams.incrementAndGet(),
               Props.empty());
     }
@@ -217,6 +220,33 @@ final class RolloutService extends RolloutServiceGrpc.RolloutServiceImplBase {
         call.onCompleted();
       } else {
         tell(new WorkerStream.Ended(Optional.empty(), false));
+      }
+    }
+  }
+
+  /// Refuses a worker that this build does not understand.
+  private static void requireProtocol(WorkerId worker, int spoken) {
+    switch (WorkerProtocol.standing(spoken, WorkerProtocol.OLDEST, WorkerProtocol.CURRENT)) {
+      case WorkerProtocol.Standing.Same() -> {}
+      case WorkerProtocol.Standing.Older() ->
+          log.atInfo()
+              .addKeyValue("worker", worker.value())
+              .addKeyValue("protocol", spoken)
+              .addKeyValue("coordinator_protocol", WorkerProtocol.CURRENT)
+              .log("an older worker registers; it is understood, and to be upgraded some day");
+      case WorkerProtocol.Standing.Unknown(var remedy) -> {
+        log.atWarn()
+            .addKeyValue("worker", worker.value())
+            .addKeyValue("protocol", spoken)
+            .addKeyValue("oldest_understood", WorkerProtocol.OLDEST)
+            .addKeyValue("coordinator_protocol", WorkerProtocol.CURRENT)
+            .log("a worker of another version is refused and gets no leases; " + remedy);
+        throw Refusals.failedPrecondition(
+            "PROTOCOL_VERSION",
+            "worker %s speaks protocol %d and this coordinator %d to %d; %s"
+                .formatted(
+                    worker.value(), spoken, WorkerProtocol.OLDEST, WorkerProtocol.CURRENT, remedy),
+            Map.of("worker_id", worker.value(), "protocol", Integer.toString(spoken)));
       }
     }
   }

@@ -32,6 +32,7 @@ import io.gradus.run.v1.RunSpec;
 import io.gradus.run.v1.Schedule;
 import io.grpc.StatusRuntimeException;
 import java.time.Duration;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -41,6 +42,9 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletionStage;
 import java.util.function.Function;
+import java.util.function.LongSupplier;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /// One worker's stream on this node: a session with every active run.
 ///
@@ -87,6 +91,11 @@ final class WorkerStream {
     private Optional<SessionId> session = Optional.empty();
   }
 
+  private static final Logger log = LoggerFactory.getLogger(WorkerStream.class);
+
+  /// For a worker without a run.
+  private static final Duration SILENT_AFTER = Duration.ofSeconds(15);
+
   private final ActorContext<Message> context;
   private final Outlet<WorkResponse> outlet;
   private final WorkerId worker;
@@ -95,11 +104,17 @@ final class WorkerStream {
   private final Runs runs;
   private final Function<String, CompletionStage<RunSpec>> specs;
   private final Duration slowConsumerTimeout;
+  private final LongSupplier nanoTime;
   private final ActorRef<ToWorker> fromRuns;
   private final ActorRef<PoolAnswer> fromPool;
   private final Map<String, Link> links = new LinkedHashMap<>();
   private final Set<String> ended = new HashSet<>();
   private Optional<Beat> lastBeat = Optional.empty();
+
+  /// When the worker was heard last, and whether it was told since that it is silent.
+  private long heardAt;
+
+  private boolean isSilent;
 
   /// Slots by run, as the pool said last.
   private Optional<Map<String, Integer>> allotted = Optional.empty();
@@ -112,7 +127,8 @@ final class WorkerStream {
       String pool,
       Runs runs,
       Function<String, CompletionStage<RunSpec>> specs,
-      Duration slowConsumerTimeout) {
+      Duration slowConsumerTimeout,
+      LongSupplier nanoTime) {
     this.context = context;
     this.outlet = outlet;
     this.worker = worker;
@@ -121,6 +137,8 @@ final class WorkerStream {
     this.runs = runs;
     this.specs = specs;
     this.slowConsumerTimeout = slowConsumerTimeout;
+    this.nanoTime = nanoTime;
+    this.heardAt = nanoTime.getAsLong();
     this.fromRuns = context.messageAdapter(ToWorker.class, FromRun::new);
     this.fromPool = context.messageAdapter(PoolAnswer.class, FromPool::new);
   }
@@ -133,12 +151,21 @@ final class WorkerStream {
       Runs runs,
       ActorRef<RunRegistry.Message> registry,
       Function<String, CompletionStage<RunSpec>> specs,
-      EdgeConfig config) {
+      EdgeConfig config,
+      LongSupplier nanoTime) {
     return Behaviors.setup(context ->
         Behaviors.withTimers((TimerScheduler<Message> timers) -> {
           var stream =
               new WorkerStream(
-                  context, outlet, worker, slots, pool, runs, specs, config.slowConsumerTimeout());
+                  context,
+                  outlet,
+                  worker,
+                  slots,
+                  pool,
+                  runs,
+                  specs,
+                  config.slowConsumerTimeout(),
+                  nanoTime);
           registry.tell(
               new RunRegistry.Subscribe(
                   context.messageAdapter(
@@ -153,6 +180,7 @@ final class WorkerStream {
     switch (message) {
       case Beat beat -> {
         lastBeat = Optional.of(beat);
+        isHeard();
         sendBeats();
       }
       case Loaded(var runId, var version) ->
@@ -196,9 +224,14 @@ final class WorkerStream {
           return Behaviors.stopped();
         }
         check();
+        watchSilence();
       }
       case Ended(var refusal, var isGone) -> {
         if (isGone) {
+          log.atWarn()
+              .addKeyValue("worker", worker.value())
+              .addKeyValue("leases", leases())
+              .log("the stream of a worker broke; its groups are granted to others at once");
           outlet.abandon();
         } else if (refusal.isPresent()) {
           outlet.fail(refusal.get());
@@ -209,6 +242,54 @@ final class WorkerStream {
       }
     }
     return Behaviors.same();
+  }
+
+  private void isHeard() {
+    if (isSilent) {
+      log.atInfo()
+          .addKeyValue("worker", worker.value())
+          .addKeyValue("silent_seconds", silence().toSeconds())
+          .log("a silent worker is back; it gets leases again");
+    }
+    isSilent = false;
+    heardAt = nanoTime.getAsLong();
+  }
+
+  /// Says once that a worker is silent, as soon as its leases run out.
+  private void watchSilence() {
+    if (!isSilent && silence().compareTo(leaseTtl()) >= 0) {
+      isSilent = true;
+      log.atWarn()
+          .addKeyValue("worker", worker.value())
+          .addKeyValue("silent_seconds", silence().toSeconds())
+          .addKeyValue("leases", leases())
+          .log(
+              "a worker is silent although its connection stands; its leases run out, their groups"
+                  + " are granted to others, and it gets none before it is heard again");
+    }
+  }
+
+  private Duration silence() {
+    return Duration.ofNanos(nanoTime.getAsLong() - heardAt);
+  }
+
+  /// The shortest of the runs that the worker samples for.
+  private Duration leaseTtl() {
+    return links.values().stream()
+        .filter(link -> link.session.isPresent())
+        .flatMap(link -> link.spec.stream())
+        .map(spec -> spec.getRollout().getLeaseTtl())
+        .map(ttl -> Duration.ofSeconds(ttl.getSeconds(), ttl.getNanos()))
+        .min(Comparator.naturalOrder())
+        .orElse(SILENT_AFTER);
+  }
+
+  /// Leases that the worker named last.
+  private int leases() {
+    return lastBeat.stream()
+        .flatMap(beat -> beat.leases().values().stream())
+        .mapToInt(List::size)
+        .sum();
   }
 
   private void onActive(List<String> active) {
@@ -359,7 +440,9 @@ final class WorkerStream {
         outlet.fail(
             Refusals.failedPrecondition(
                 "REGISTERED_ELSEWHERE",
-                "worker %s has opened a newer stream; close this one".formatted(worker.value()),
+                ("worker %s has opened a newer stream, and this one ends; two processes must not have"
+                        + " the same worker_id")
+                    .formatted(worker.value()),
                 Map.of("worker_id", worker.value(), "run_id", runId)));
         return Behaviors.stopped();
       }

@@ -211,6 +211,20 @@ class RolloutServiceTest {
   }
 
   @Test
+  void refusesAWorkerOfAnotherProtocol() throws Exception {
+    Node.Worker worker =
+        node.worker(
+            Register.newBuilder().setWorkerId("worker-1").setSlots(1).setProtocol(99).build());
+
+    Throwable refusal = worker.in().throwable();
+    assertThat(Node.refusal(refusal)).isEqualTo("FAILED_PRECONDITION/PROTOCOL_VERSION");
+    assertThat(refusal)
+        .hasMessageEndingWith(
+            "worker worker-1 speaks protocol 99 and this coordinator 0 to 1; upgrade the"
+                + " coordinators first, or run an older worker");
+  }
+
+  @Test
   void endsTheOlderStreamOfAWorkerThatRegistersAgain() throws Exception {
     node.newRun();
     Node.Worker older = node.worker("worker-1");

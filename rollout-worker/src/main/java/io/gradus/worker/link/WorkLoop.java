@@ -6,7 +6,9 @@ import io.gradus.core.group.LeaseId;
 import io.gradus.core.policy.PolicyVersion;
 import io.gradus.core.retry.Backoff;
 import io.gradus.core.retry.Outage;
+import io.gradus.core.worker.WorkerProtocol;
 import io.gradus.rollout.v1.GroupFailed;
+import io.gradus.rollout.v1.Label;
 import io.gradus.rollout.v1.LeasesGranted;
 import io.gradus.rollout.v1.Loaded;
 import io.gradus.rollout.v1.Register;
@@ -186,6 +188,7 @@ public final class WorkLoop {
           .ifPresent(lasted ->
               log.atWarn()
                   .addKeyValue("worker", config.workerId())
+                  .addKeyValue("coordinators", channel.authority())
                   .addKeyValue("status", Refusals.told(status))
                   .addKeyValue("away_seconds", lasted.toSeconds())
                   .addKeyValue("gives_up_after_seconds", config.reconnectDeadline().toSeconds())
@@ -201,15 +204,7 @@ public final class WorkLoop {
     RolloutServiceGrpc.newStub(channel).work(session);
     ClientCallStreamObserver<WorkRequest> requests = session.requests();
     try {
-      requests.onNext(
-          WorkRequest.newBuilder()
-              .setRegister(
-                  Register.newBuilder()
-                      .setWorkerId(config.workerId())
-                      .setSlots(config.slots())
-                      .setEngine(engineName)
-                      .setPool(config.pool()))
-              .build());
+      requests.onNext(WorkRequest.newBuilder().setRegister(register()).build());
       beat(requests);
       long nextBeat = nanoTime.getAsLong() + session.heartbeatNanos();
       while (true) {
@@ -262,6 +257,21 @@ public final class WorkLoop {
       requests.cancel("the stream broke", e);
       return Optional.of(session.failure().orElse(Status.UNAVAILABLE.withCause(e)));
     }
+  }
+
+  private Register register() {
+    var register =
+        Register.newBuilder()
+            .setWorkerId(config.workerId())
+            .setSlots(config.slots())
+            .setEngine(engineName)
+            .setPool(config.pool())
+            .setProtocol(WorkerProtocol.CURRENT);
+    config
+        .labels()
+        .forEach(
+            (name, value) -> register.addLabels(Label.newBuilder().setName(name).setValue(value)));
+    return register.build();
   }
 
   private void beat(ClientCallStreamObserver<WorkRequest> requests) {
