@@ -79,12 +79,13 @@ final class RunCalls {
           CommandException.wrongInput(told);
       case UNAVAILABLE, DEADLINE_EXCEEDED ->
           CommandException.failed(
-              "no coordinator answers at %s: %s; is one running there?"
-                  .formatted(text(channel), told));
+              "no coordinator answers at %s: %s".formatted(text(channel), told));
       case UNIMPLEMENTED ->
           CommandException.failed(
               "what answers at %s is no coordinator, or an older one: %s"
                   .formatted(text(channel), told));
+      case INTERNAL, UNKNOWN ->
+          CommandException.failed("the call to %s fails: %s".formatted(text(channel), told));
       default -> CommandException.failed(told);
     };
   }

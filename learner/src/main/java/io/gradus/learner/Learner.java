@@ -111,6 +111,15 @@ public final class Learner implements AutoCloseable {
   }
 
   private void logDeath(Throwable cause) {
+    if (cause instanceof ExecutionException && cause.getCause() instanceof IOException store) {
+      // A full disk, or one that is gone: where in the code it was noticed helps nobody.
+      log.atError()
+          .addKeyValue("run", config.runId())
+          .addKeyValue("learner", config.learnerId())
+          .addKeyValue("why", String.valueOf(store.getMessage()))
+          .log("the learner cannot go on");
+      return;
+    }
     log.atError()
         .addKeyValue("run", config.runId())
         .addKeyValue("learner", config.learnerId())

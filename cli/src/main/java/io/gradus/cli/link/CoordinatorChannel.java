@@ -119,9 +119,10 @@ public final class CoordinatorChannel extends Channel implements AutoCloseable {
     return witnessed.newCall(method, options);
   }
 
+  /// The coordinators, for the log of whoever calls them.
   @Override
   public String authority() {
-    return channel.authority();
+    return String.join(",", coordinators.stream().map(HostPort::toString).toList());
   }
 
   @Override

@@ -1,5 +1,6 @@
 package io.gradus.cli.link;
 
+import io.gradus.core.retry.Diagnosis;
 import io.gradus.learner.link.LinkException;
 import io.grpc.Status;
 
@@ -15,8 +16,9 @@ public final class Statuses {
       cause = cause.getCause();
     }
     String description = status.getDescription();
-    return (description == null ? status.getCode().toString() : description)
-        + (cause == null || cause.getMessage() == null ? "" : " (" + cause.getMessage() + ")");
+    return Diagnosis.hinted(
+        (description == null ? status.getCode().toString() : description)
+            + (cause == null || cause.getMessage() == null ? "" : " (" + cause.getMessage() + ")"));
   }
 
   /// Whether the same call may succeed later, by the rule of the learner's own calls.

@@ -188,6 +188,7 @@ final class LearnerRole implements Role {
             .failed(now)
             .ifPresent(lasted ->
                 log.atWarn()
+                    .addKeyValue("coordinators", coordinators.authority())
                     .addKeyValue("status", Statuses.told(e.getStatus()))
                     .addKeyValue("away_seconds", lasted.toSeconds())
                     .addKeyValue("gives_up_after_seconds", deadline.toSeconds())

@@ -117,6 +117,7 @@ public final class Calls {
         .ifPresent(lasted ->
             log.atWarn()
                 .addKeyValue("run", config.runId())
+                .addKeyValue("coordinators", stub.getChannel().authority())
                 .addKeyValue("doing", what)
                 .addKeyValue("status", LinkException.textOf(failure))
                 .addKeyValue("away_seconds", lasted.toSeconds())

@@ -3,6 +3,7 @@ package io.gradus.learner.link;
 import com.google.protobuf.Any;
 import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.rpc.ErrorInfo;
+import io.gradus.core.retry.Diagnosis;
 import io.grpc.Status;
 import io.grpc.protobuf.StatusProto;
 
@@ -52,9 +53,10 @@ public final class LinkException extends Exception {
     while (cause != null && cause.getCause() != null) {
       cause = cause.getCause();
     }
-    return (reason.isEmpty() ? status.getCode().name() : reason)
-        + (description == null ? "" : ", " + description)
-        + (cause == null || cause.getMessage() == null ? "" : " (" + cause.getMessage() + ")");
+    return Diagnosis.hinted(
+        (reason.isEmpty() ? status.getCode().name() : reason)
+            + (description == null ? "" : ", " + description)
+            + (cause == null || cause.getMessage() == null ? "" : " (" + cause.getMessage() + ")"));
   }
 
   static String reasonOf(Throwable failure) {

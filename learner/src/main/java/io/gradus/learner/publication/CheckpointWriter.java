@@ -61,7 +61,7 @@ public final class CheckpointWriter implements AutoCloseable {
         try (snapshot) {
           long before = nanoTime.getAsLong();
           requireSound(order, snapshot);
-          Manifest manifest = writeFiles(order, snapshot);
+          Manifest manifest = stored(order, snapshot);
           return new Written(
               manifest, order.parent(), Duration.ofNanos(nanoTime.getAsLong() - before));
         }
@@ -86,6 +86,22 @@ public final class CheckpointWriter implements AutoCloseable {
                   .formatted(order.step(), verdict.nats(), verdict.limit())
               + " diverged; lower optimizer.learning_rate, and resume from the last checkpoint");
     }
+  }
+
+  private static Manifest stored(Order order, TrainerSnapshot snapshot) throws IOException {
+    try {
+      return writeFiles(order, snapshot);
+    } catch (IOException e) {
+      throw new IOException(
+          ("version %d cannot be written to the checkpoint store %s: %s; what was learned since the"
+                  + " last durable checkpoint is learned again")
+              .formatted(order.version().value(), order.store(), told(e)),
+          e);
+    }
+  }
+
+  private static String told(IOException e) {
+    return e.getMessage() == null ? e.toString() : e.getMessage();
   }
 
   private static Manifest writeFiles(Order order, TrainerSnapshot snapshot) throws IOException {

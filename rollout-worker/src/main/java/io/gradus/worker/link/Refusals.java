@@ -1,5 +1,6 @@
 package io.gradus.worker.link;
 
+import io.gradus.core.retry.Diagnosis;
 import io.grpc.Status;
 
 /// Which failed calls are worth repeating.
@@ -14,9 +15,10 @@ final class Refusals {
       cause = cause.getCause();
     }
     String description = status.getDescription();
-    return status.getCode()
-        + (description == null ? "" : ": " + description)
-        + (cause == null || cause.getMessage() == null ? "" : " (" + cause.getMessage() + ")");
+    return Diagnosis.hinted(
+        status.getCode()
+            + (description == null ? "" : ": " + description)
+            + (cause == null || cause.getMessage() == null ? "" : " (" + cause.getMessage() + ")"));
   }
 
   /// Whether the same call may succeed later: the coordinator is away, moving, or busy. The others
