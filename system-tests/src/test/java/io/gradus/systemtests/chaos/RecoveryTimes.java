@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
@@ -65,7 +66,7 @@ class RecoveryTimes {
             .map(Kind::valueOf)
             .toList();
     var random = new SplittableRandom(1);
-    try (Site site = Site.start(directory)) {
+    try (Site site = Site.start(directory, Site.MANY_SLOTS, Optional.empty())) {
       awaitBatches(site, 30);
       for (Kind kind : kinds) {
         var seconds = new ArrayList<Double>();

@@ -42,8 +42,11 @@ final class Site implements AutoCloseable {
 
   private static final Duration STARTS_WITHIN = Duration.ofMinutes(2);
 
-  /// Groups that a worker samples at once: so few that a run has work for one worker more.
-  private static final int SLOTS = 32;
+  /// Slots of a worker, so few that a run has work for one worker more.
+  static final int FEW_SLOTS = 32;
+
+  /// Slots of a worker, as many as it has by default.
+  static final int MANY_SLOTS = 256;
 
   private static final Duration ANSWERS_WITHIN = Duration.ofSeconds(90);
 
@@ -79,18 +82,15 @@ final class Site implements AutoCloseable {
   /// Starts everything and submits the run.
   ///
   /// @param directory an empty one
-  static Site start(Path directory) throws Exception {
-    return start(directory, Optional.empty());
-  }
-
-  /// The same, with other classes in place of some that are right.
-  static Site start(Path directory, Optional<Path> classes) throws Exception {
+  /// @param slots groups that a worker samples at once
+  /// @param classes of the programs, in place of some that are right
+  static Site start(Path directory, int slots, Optional<Path> classes) throws Exception {
     var ports = new Ports(1 + COORDINATORS * (5 + WORKERS.size() + 1));
     PostgresServer postgres = PostgresServer.start(directory, ports.next());
     var site =
         new Site(directory, classes, WitnessLog.open(directory.resolve("witness.jsonl")), postgres);
     try {
-      site.startRoles(ports);
+      site.startRoles(ports, slots);
       site.submit();
     } catch (Exception | Error failure) {
       site.close();
@@ -105,7 +105,7 @@ final class Site implements AutoCloseable {
     return way;
   }
 
-  private void startRoles(Ports ports) throws Exception {
+  private void startRoles(Ports ports, int slots) throws Exception {
     InetAddress loopback = address(0, 1);
     List<Integer> management =
         IntStream.range(0, COORDINATORS).mapToObj(_ -> ports.next()).toList();
@@ -156,7 +156,7 @@ final class Site implements AutoCloseable {
               "--set",
               "worker_id=" + worker,
               "--set",
-              "slots=" + SLOTS));
+              "slots=" + slots));
     }
     roles.start(
         LEARNER,

@@ -55,7 +55,7 @@ final class Trial {
   }
 
   void endures(Goal goal) throws Exception {
-    try (Site site = Site.start(directory, classes)) {
+    try (Site site = Site.start(directory, Site.FEW_SLOTS, classes)) {
       var injector = new Injector(site);
       var schedule = new Schedule(seed, kinds);
       awaitSteps(site, 1, "the run begins");
