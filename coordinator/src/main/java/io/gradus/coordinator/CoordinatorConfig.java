@@ -152,6 +152,7 @@ public record CoordinatorConfig(
             config.getDuration("run.wake-interval")),
         new EdgeConfig(
             config.getDuration("edge.ask-timeout"),
+            config.getDuration("edge.ask-again"),
             Math.toIntExact(config.getBytes("edge.payload-max-bytes")),
             config.getBytes("edge.staging-max-bytes"),
             config.getInt("edge.groups-per-call"),

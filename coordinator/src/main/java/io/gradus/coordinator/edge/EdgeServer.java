@@ -75,7 +75,7 @@ public final class EdgeServer implements AutoCloseable {
   public static EdgeServer start(Endpoints endpoints, EdgeConfig config, Backing backing)
       throws IOException {
     var rules = new SchemaRules();
-    var runs = new Runs(backing.system(), config.askTimeout());
+    var runs = new Runs(backing.system(), config.askTimeout(), config.askAgain());
     var specs = new Specs(backing.ledger(), backing.blocking());
     var health = new HealthStatusManager();
     List<BindableService> services =

@@ -27,16 +27,20 @@ final class Runs {
   private final ActorSystem<?> system;
   private final ClusterSharding sharding;
   private final Duration askTimeout;
+  private final Duration askAgain;
 
   /// Questions that wait for their answer; bounded by the calls that gRPC lets in.
   private final Map<Long, CompletableFuture<RunAnswer>> pending = new ConcurrentHashMap<>();
 
   private final AtomicLong questions = new AtomicLong();
 
-  Runs(ActorSystem<?> system, Duration askTimeout) {
+  /// @param askTimeout longest wait for an answer
+  /// @param askAgain how long a question waits before it is sent once more
+  Runs(ActorSystem<?> system, Duration askTimeout, Duration askAgain) {
     this.system = system;
     this.sharding = ClusterSharding.get(system);
     this.askTimeout = askTimeout;
+    this.askAgain = askAgain;
   }
 
   EntityRef<RunCommand> get(String runId) {
@@ -53,16 +57,7 @@ final class Runs {
     var asked = new CompletableFuture<RunAnswer>();
     long number = questions.incrementAndGet();
     pending.put(number, asked);
-    var _ =
-        AskPattern.<RunCommand, RunAnswer>ask(
-                get(runId), question::apply, askTimeout, system.scheduler())
-            .whenComplete((answer, failure) -> {
-              if (failure == null) {
-                asked.complete(answer);
-              } else {
-                asked.completeExceptionally(failure);
-              }
-            });
+    send(runId, question, askTimeout, asked);
     return asked
         .whenComplete((_, _) -> pending.remove(number))
         .handle((answer, failure) -> {
@@ -76,6 +71,30 @@ final class Runs {
         });
   }
 
+  /// Sends a question, again and again while nobody answers: one that arrives while its run moves
+  /// to another node may be lost. Every question is idempotent.
+  private void send(
+      String runId,
+      Function<ActorRef<RunAnswer>, RunCommand> question,
+      Duration left,
+      CompletableFuture<RunAnswer> asked) {
+    Duration wait = askAgain.compareTo(left) < 0 ? askAgain : left;
+    var _ =
+        AskPattern.<RunCommand, RunAnswer>ask(get(runId), question::apply, wait, system.scheduler())
+            .whenComplete((answer, failure) -> {
+              Duration rest = left.minus(wait);
+              if (failure == null) {
+                asked.complete(answer);
+              } else if (causeOf(failure) instanceof TimeoutException && rest.isPositive()) {
+                if (!asked.isDone()) {
+                  send(runId, question, rest, asked);
+                }
+              } else {
+                asked.completeExceptionally(failure);
+              }
+            });
+  }
+
   /// A node has died: a run that was asked there will not answer. Every question is idempotent, so
   /// whoever waits is told to send it again rather than to wait out the time-out.
   void nodeDied() {
@@ -85,7 +104,7 @@ final class Runs {
   }
 
   private StatusRuntimeException unanswered(String runId, Throwable failure) {
-    Throwable cause = failure instanceof CompletionException ? failure.getCause() : failure;
+    Throwable cause = causeOf(failure);
     if (cause instanceof StatusRuntimeException gone) {
       return gone;
     }
@@ -94,5 +113,11 @@ final class Runs {
             "run %s did not answer within %s; it may be moving to another node, try again"
                 .formatted(runId, askTimeout))
         : Refusals.internal("run %s cannot be asked: %s".formatted(runId, cause));
+  }
+
+  private static Throwable causeOf(Throwable failure) {
+    return failure instanceof CompletionException && failure.getCause() != null
+        ? failure.getCause()
+        : failure;
   }
 }
