@@ -34,8 +34,8 @@ public final class PoolEntity {
   private static final Duration LISTENS_FOR = REPEATED_EVERY.multipliedBy(2);
   private static final Duration FORGETS_AFTER = REPEATED_EVERY.multipliedBy(5);
 
-  /// A worker that comes waits no longer than this for slots; many that come at once, as after the
-  /// start of a coordinator, are one piece of work.
+  /// A worker that comes gets slots at once. Those that come within this time of it, as many do
+  /// after the start of a coordinator, are one piece of work.
   private static final Duration ALLOTS_SOON = Duration.ofMillis(50);
 
   private record Allot() implements PoolCommand, NoSerializationVerificationNeeded {}
@@ -89,6 +89,8 @@ public final class PoolEntity {
           // A new stream knows nothing of what the one before was told.
           told.remove(worker);
           if (!timers.isTimerActive(ALLOTS_SOON)) {
+            // Until it has an answer a worker is everybody's alike.
+            allot(now);
             timers.startSingleTimer(ALLOTS_SOON, new Allot(), ALLOTS_SOON);
           }
         }
