@@ -162,8 +162,8 @@ public final class Coordinator implements AutoCloseable {
               blocking,
               config.run(),
               (pool, command) -> sharding.entityRefFor(PoolEntity.KEY, pool).tell(command),
-              runId ->
-                  mustClose.complete("another process has taken run %s over".formatted(runId)));
+              runId -> mustClose.complete("another process has taken run %s over".formatted(runId)),
+              mustClose::isDone);
       sharding.init(
           Entity.of(PoolEntity.KEY, context -> PoolEntity.create(context.getEntityId(), nanoTime))
               .withAllocationStrategy(new SettledAllocation()));

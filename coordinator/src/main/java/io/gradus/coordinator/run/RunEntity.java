@@ -131,6 +131,10 @@ public final class RunEntity {
 
   private Behavior<RunCommand> recovering(int attempt) {
     timers.cancel(Tick.class);
+    if (surroundings.mustLeave().getAsBoolean()) {
+      // A fenced node that took its run over again would fence the one that has it, and so on.
+      return leavingUnrecovered();
+    }
     context.pipeToSelf(
         find(),
         (found, failure) -> failure == null ? new Recovered(found) : new RecoveryFailed(failure));

@@ -7,6 +7,7 @@ import io.gradus.core.run.Decider;
 import io.gradus.core.run.RunPlan;
 import java.util.concurrent.Executor;
 import java.util.function.BiConsumer;
+import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
@@ -19,6 +20,7 @@ import java.util.function.LongSupplier;
 /// @param blocking runs what may block, bounded
 /// @param pools tells the pool of a name what a run wants of it
 /// @param onFenced hears of a run that another node has taken over: this node must not go on
+/// @param mustLeave whether this node has to leave: it takes over no run any more
 public record RunSurroundings(
     Ledger ledger,
     Decider.Factory deciders,
@@ -30,4 +32,5 @@ public record RunSurroundings(
     Executor blocking,
     RunConfig config,
     BiConsumer<String, PoolCommand.FromNode> pools,
-    Consumer<String> onFenced) {}
+    Consumer<String> onFenced,
+    BooleanSupplier mustLeave) {}

@@ -13,6 +13,7 @@ import io.gradus.coordinator.ledger.FaultyConnections.Fault;
 import io.gradus.coordinator.ledger.Ledger;
 import io.gradus.coordinator.ledger.LedgerConfig;
 import io.gradus.coordinator.ledger.Payload;
+import io.gradus.coordinator.ledger.StoredRun;
 import io.gradus.coordinator.pool.PoolCommand;
 import io.gradus.coordinator.pool.PoolShare;
 import io.gradus.coordinator.run.RunAnswer.GroupOutcome.Kind;
@@ -188,7 +189,8 @@ class RunEntityActorTest {
                 blocking,
                 config,
                 (_, command) -> pooled.add(command),
-                fenced::add),
+                fenced::add,
+                () -> !fenced.isEmpty()),
             onLeaving));
   }
 
@@ -551,7 +553,16 @@ class RunEntityActorTest {
         .isEqualTo(RunAnswer.Refused.RECOVERING);
     asker.expectTerminated(run);
     assertThat(fenced).containsExactly(RUN);
-    assertThat(ledger.reader().findRun(RUN).orElseThrow().row()).as("nothing decided").isEmpty();
+    StoredRun found = ledger.reader().findRun(RUN).orElseThrow();
+    assertThat(found.row()).as("nothing decided").isEmpty();
+
+    // Whoever wakes the run here before the node has left.
+    run = spawn(RUN, 64, 64);
+
+    asker.expectTerminated(run);
+    assertThat(ledger.reader().findRun(RUN).orElseThrow().epoch())
+        .as("a fenced node takes no run over")
+        .isEqualTo(found.epoch());
   }
 
   @Test
