@@ -19,11 +19,13 @@ public final class Acknowledged {
     String digest = ledger.hex("digest");
     for (JsonNode line : witness.of("batch")) {
       List<String> row =
-          // What was applied may be rolled back, and turn out to be poisonous the next time.
+          // What was applied may be rolled back and turn out to be poisonous the next time, or lie
+          // beyond the last publication of a run that ended.
           ledger.rows(
               """
               select %s from batch
-              where number = ? and (state <> 'VOID' or reason like 'failed in %%')\
+              where number = ?
+                and (state <> 'VOID' or reason like 'failed in %%' or reason like '%%the run ended%%')\
               """
                   .formatted(digest),
               line.path("batch").asLong());
