@@ -13,7 +13,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -149,7 +148,9 @@ class BadInputSystemTest {
   void saysThatTheDiskIsFull() throws Exception {
     Path small = Files.createDirectory(directory.resolve("small"));
     String spec = file("spec.yaml", spec());
-    assumeThat(canMount(small)).as("this user may mount a file system of its own").isTrue();
+    assumeThat(SmallDisk.canMount(small))
+        .as("this user may mount a file system of its own")
+        .isTrue();
     String before = onDiskOf("64k", small, spec, 2);
     isOneMessage(before, "KiB free but a run needs at least 16 MiB; free some, or choose another");
     String meanwhile = onDiskOf("17m", small, spec, 1);
@@ -162,7 +163,7 @@ class BadInputSystemTest {
   private String onDiskOf(String size, Path place, String spec, int expected) throws Exception {
     try (RunProcess process =
         RunProcess.startBehind(
-            behindMount(place, size),
+            SmallDisk.behindMount(place, size),
             directory.resolve("output-" + size),
             Map.of(),
             "run",
@@ -173,29 +174,6 @@ class BadInputSystemTest {
       int status = process.awaitExit(FILLS_WITHIN);
       assertThat(status).as(process.output()).isEqualTo(expected);
       return process.output();
-    }
-  }
-
-  /// Words that run what follows them with a small file system in a place.
-  private static List<String> behindMount(Path place, String size) {
-    return List.of(
-        "unshare",
-        "--map-root-user",
-        "--mount",
-        "sh",
-        "-c",
-        "mount -t tmpfs -o size=" + size + " tmpfs \"$0\" && exec \"$@\"",
-        place.toString());
-  }
-
-  private static boolean canMount(Path place) throws InterruptedException {
-    List<String> words = new ArrayList<>(behindMount(place, "64k"));
-    words.add("true");
-    try {
-      Process process = new ProcessBuilder(words).start();
-      return process.waitFor(10, TimeUnit.SECONDS) && process.exitValue() == 0;
-    } catch (IOException noSuchCommand) {
-      return false;
     }
   }
 

@@ -116,10 +116,12 @@ class FirstLookSystemTest {
 
   /// The learner alone sees the store on a disk that is too small.
   private void isFull() throws Exception {
-    assumeThat(canMount()).as("this user may mount a file system of its own").isTrue();
+    assumeThat(SmallDisk.canMount(store))
+        .as("this user may mount a file system of its own")
+        .isTrue();
     RunProcess learner =
         RunProcess.startBehind(
-            behindMount("64k"),
+            SmallDisk.behindMount(store, "64k"),
             directory.resolve("learner"),
             Map.of(),
             "learner",
@@ -292,29 +294,6 @@ class FirstLookSystemTest {
   private static int unusedPort() throws IOException {
     try (var socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
       return socket.getLocalPort();
-    }
-  }
-
-  /// Words that run what follows them with a small file system in place of the store.
-  private List<String> behindMount(String size) {
-    return List.of(
-        "unshare",
-        "--map-root-user",
-        "--mount",
-        "sh",
-        "-c",
-        "mount -t tmpfs -o size=" + size + " tmpfs \"$0\" && exec \"$@\"",
-        store.toString());
-  }
-
-  private boolean canMount() throws InterruptedException {
-    List<String> words = new ArrayList<>(behindMount("64k"));
-    words.add("true");
-    try {
-      Process process = new ProcessBuilder(words).start();
-      return process.waitFor(10, TimeUnit.SECONDS) && process.exitValue() == 0;
-    } catch (IOException noSuchCommand) {
-      return false;
     }
   }
 }
