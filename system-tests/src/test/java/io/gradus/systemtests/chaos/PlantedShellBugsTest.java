@@ -15,7 +15,7 @@ import javax.tools.ToolProvider;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /// Bugs in the shells, each of which a trial with the faults that it is about has to catch: else
 /// the trials prove nothing.
@@ -25,51 +25,75 @@ class PlantedShellBugsTest {
   private static final Path SOURCES = Path.of("..", "coordinator", "src", "main", "java");
   private static final String LEDGER = "io/gradus/coordinator/ledger/";
 
-  enum Bug {
-    COMMITS_WITHOUT_A_FENCE(
-        LEDGER + "CommitLoop.java",
-        "update run set commit_seq = ? where run_key = ? and epoch = ? and commit_seq = ?",
-        "update run set commit_seq = ? where run_key = ? and ? >= 0 and ? >= 0",
-        Fault.PART_HOST,
-        4),
-    ACKNOWLEDGES_BEFORE_THE_COMMIT(
-        LEDGER + "CommitLoop.java",
-        "    switch (transact(incarnation, rows)) {\n",
-        """
-            List<Append> early = List.copyOf(appends);
-            appends = List.of();
-            early.forEach(append -> append.listener().committed(incarnation.commitSeq() + 1));
-            switch (transact(incarnation, rows)) {
-        """,
-        Fault.KILL_HOST_IN_COMMIT,
-        3);
+  /// A place in a source, and what is to be there instead.
+  record Edit(String snippet, String replacement) {}
 
-    private final String source;
-    private final String snippet;
-    private final String replacement;
-    private final Fault fault;
-    private final int most;
+  /// @param name what it does
+  /// @param source where it is
+  /// @param fault what has to bring it to light
+  /// @param most faults after which it counts as not caught
+  record Bug(String name, String source, Fault fault, int most, List<Edit> edits) {
 
-    /// @param most faults after which a bug counts as not caught
-    Bug(String source, String snippet, String replacement, Fault fault, int most) {
-      this.source = source;
-      this.snippet = snippet;
-      this.replacement = replacement;
-      this.fault = fault;
-      this.most = most;
+    @Override
+    public String toString() {
+      return name;
     }
+  }
+
+  static List<Bug> bugs() {
+    return List.of(
+        new Bug(
+            "commits without a fence",
+            LEDGER + "CommitLoop.java",
+            Fault.PART_HOST,
+            4,
+            List.of(
+                new Edit(
+                    "update run set commit_seq = ? where run_key = ? and epoch = ? and commit_seq = ?",
+                    "update run set commit_seq = ? where run_key = ? and ? >= 0 and ? >= 0"))),
+        new Bug(
+            "acknowledges before the commit",
+            LEDGER + "CommitLoop.java",
+            Fault.KILL_HOST_IN_COMMIT,
+            3,
+            List.of(
+                new Edit(
+                    "    switch (transact(incarnation, rows)) {\n",
+                    """
+                    List<Append> early = List.copyOf(appends);
+                    appends = List.of();
+                    early.forEach(append -> append.listener().committed(incarnation.commitSeq() + 1));
+                    switch (transact(incarnation, rows)) {
+                    """))),
+        new Bug(
+            "does not sync",
+            LEDGER + "Database.java",
+            Fault.KILL_DATABASE,
+            4,
+            List.of(
+                new Edit("-c synchronous_commit=on", "-c synchronous_commit=off"),
+                new Edit("Set.of(\"on\", \"remote_apply\")", "Set.of(\"on\", \"off\")"))),
+        new Bug(
+            "takes a lost commit for done",
+            LEDGER + "CommitLoop.java",
+            Fault.KILL_DATABASE,
+            6,
+            List.of(
+                new Edit(
+                    "== incarnation.commitSeq()) {\n          return Optional.empty();",
+                    "== incarnation.commitSeq()) {\n          return Optional.of(new Outcome.Committed());"))));
   }
 
   @TempDir private Path directory;
 
   @ParameterizedTest
-  @EnumSource
+  @MethodSource("bugs")
   void isCaught(Bug bug) throws Exception {
     Path classes = compile(bug);
     Path site = Files.createDirectory(directory.resolve("site"));
 
-    var trial = new Trial(site, 1, List.of(bug.fault), Optional.of(classes));
-    Throwable caught = catchThrowable(() -> trial.endures(faults -> faults < bug.most));
+    var trial = new Trial(site, 1, List.of(bug.fault()), Optional.of(classes));
+    Throwable caught = catchThrowable(() -> trial.endures(faults -> faults < bug.most()));
 
     assertThat(trial.hasBegun()).as("whether %s lets a run begin: %s", bug, caught).isTrue();
     assertThat(caught).as("what the trial says of %s", bug).isInstanceOf(Throwable.class);
@@ -82,13 +106,16 @@ class PlantedShellBugsTest {
 
   /// The classes of the source with the bug in it.
   private Path compile(Bug bug) throws Exception {
-    String source = Files.readString(SOURCES.resolve(bug.source));
-    assertThat(source.split(Pattern.quote(bug.snippet), -1))
-        .as("the snippet of %s is there once", bug)
-        .hasSize(2);
-    Path mutant = directory.resolve("source").resolve(bug.source);
+    String source = Files.readString(SOURCES.resolve(bug.source()));
+    for (Edit edit : bug.edits()) {
+      assertThat(source.split(Pattern.quote(edit.snippet()), -1))
+          .as("a snippet of %s is there once: %s", bug, edit.snippet())
+          .hasSize(2);
+      source = source.replace(edit.snippet(), edit.replacement());
+    }
+    Path mutant = directory.resolve("source").resolve(bug.source());
     Files.createDirectories(mutant.resolveSibling("."));
-    Files.writeString(mutant, source.replace(bug.snippet, bug.replacement));
+    Files.writeString(mutant, source);
     Path classes = Files.createDirectory(directory.resolve("classes"));
     JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
     var messages = new StringWriter();

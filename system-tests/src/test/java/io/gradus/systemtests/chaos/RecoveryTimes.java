@@ -70,9 +70,7 @@ class RecoveryTimes {
       awaitBatches(site, 30);
       for (Kind kind : kinds) {
         var seconds = new ArrayList<Double>();
-        int repetitions =
-            kind == Kind.ROLLING_RESTART ? Math.max(1, REPETITIONS / 10) : REPETITIONS;
-        for (int repetition = 0; repetition < repetitions; repetition++) {
+        for (int repetition = 0; repetition < REPETITIONS; repetition++) {
           seconds.add(once(site, kind, random) / 1e9);
           settle(site);
         }
@@ -83,7 +81,7 @@ class RecoveryTimes {
             quantile(seconds, 0.5),
             quantile(seconds, 0.95),
             quantile(seconds, 1),
-            repetitions,
+            REPETITIONS,
             seconds.stream()
                 .map(value -> String.format(Locale.ROOT, "%.2f", value))
                 .collect(Collectors.joining(" ")));
