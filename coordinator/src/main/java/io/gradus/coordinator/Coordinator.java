@@ -10,10 +10,10 @@ import akka.cluster.sharding.typed.javadsl.ClusterSharding;
 import akka.cluster.sharding.typed.javadsl.Entity;
 import akka.cluster.typed.Cluster;
 import io.gradus.coordinator.cluster.Departures;
+import io.gradus.coordinator.cluster.Membership;
 import io.gradus.coordinator.cluster.NodeWatch;
 import io.gradus.coordinator.cluster.SettledAllocation;
 import io.gradus.coordinator.edge.EdgeServer;
-import io.gradus.coordinator.ledger.LeaseRows;
 import io.gradus.coordinator.ledger.Ledger;
 import io.gradus.coordinator.pool.PoolEntity;
 import io.gradus.coordinator.run.FileCheckpointStore;
@@ -27,7 +27,6 @@ import io.gradus.core.run.Decider;
 import io.gradus.core.run.RunDecider;
 import java.io.IOException;
 import java.time.Clock;
-import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.CompletableFuture;
@@ -61,9 +60,6 @@ public final class Coordinator implements AutoCloseable {
 
   /// Events of calls that may wait for a thread; gRPC queues one for a call at a time.
   private static final int CALL_QUEUE = 65_536;
-
-  /// How long the row lives by which a node tries the ledger: no longer than somebody may look.
-  private static final Duration PROBE_LIVES = Duration.ofMinutes(1);
 
   private final CoordinatorConfig config;
   private final Ledger ledger;
@@ -207,20 +203,24 @@ public final class Coordinator implements AutoCloseable {
                   nanoTime,
                   Runtime.getRuntime().availableProcessors()));
       noticeDowning(system, mustClose, isClosed);
+      var membership =
+          new Membership(ledger.leases(), Cluster.get(system).selfMember().uniqueAddress());
       system.systemActorOf(
-          Departures.create(hasDied -> {
-            if (hasDied) {
-              edges.nodeDied();
-            }
-            registry.tell(new RunRegistry.Look());
-          }),
+          Departures.create(
+              membership::hasPutOut,
+              hasDied -> {
+                if (hasDied) {
+                  edges.nodeDied();
+                }
+                registry.tell(new RunRegistry.Look());
+              }),
           "gradus-departures",
           Props.empty());
       if (config.address().isPresent()) {
         // Within one JVM nobody asks whether the node is ready, and its ledger is its own.
         system.systemActorOf(
             NodeWatch.create(
-                probe(ledger, config, system),
+                config.ledger().isSqlite() ? () -> readable(ledger) : membership::look,
                 blocking,
                 config.cluster().ledgerAbsence(),
                 nanoTime,
@@ -258,16 +258,10 @@ public final class Coordinator implements AutoCloseable {
             });
   }
 
-  /// Writes to the ledger, or reads where the ledger is this node's own.
-  private static Runnable probe(Ledger ledger, CoordinatorConfig config, ActorSystem<?> system) {
-    if (config.ledger().isSqlite()) {
-      return () -> ledger.reader().activeRuns();
-    }
-    LeaseRows leases = ledger.leases();
-    String node = Cluster.get(system).selfMember().address().toString();
-    return () -> {
-      boolean _ = leases.acquire("node " + node, node, PROBE_LIVES);
-    };
+  /// A ledger of this node's own need not be written to be tried.
+  private static Optional<String> readable(Ledger ledger) {
+    var _ = ledger.reader().activeRuns();
+    return Optional.empty();
   }
 
   private static ExecutorService pool(String name, int threads, int queue) {

@@ -4,6 +4,7 @@ import akka.actor.typed.Behavior;
 import akka.actor.typed.javadsl.Behaviors;
 import akka.cluster.ClusterEvent;
 import akka.cluster.MemberStatus;
+import akka.cluster.UniqueAddress;
 import akka.cluster.typed.Cluster;
 import akka.cluster.typed.Subscribe;
 import java.util.function.Consumer;
@@ -20,8 +21,10 @@ public final class Departures {
 
   /// Watches the cluster.
   ///
+  /// @param onPutOut called before `onDeparture` with a node that the others put out
   /// @param onDeparture called after each departure with whether the node died
-  public static Behavior<ClusterEvent.MemberRemoved> create(Consumer<Boolean> onDeparture) {
+  public static Behavior<ClusterEvent.MemberRemoved> create(
+      Consumer<UniqueAddress> onPutOut, Consumer<Boolean> onDeparture) {
     return Behaviors.setup(context -> {
       Cluster.get(context.getSystem())
           .subscriptions()
@@ -38,7 +41,11 @@ public final class Departures {
                     .addKeyValue("node", removed.member().address())
                     .addKeyValue("was", removed.previousStatus())
                     .log("a node has left the cluster; its runs go on elsewhere");
-                onDeparture.accept(removed.previousStatus().equals(MemberStatus.down()));
+                boolean hasDied = removed.previousStatus().equals(MemberStatus.down());
+                if (hasDied) {
+                  onPutOut.accept(removed.member().uniqueAddress());
+                }
+                onDeparture.accept(hasDied);
                 return Behaviors.same();
               })
           .build();

@@ -2,6 +2,7 @@ package io.gradus.coordinator.cluster;
 
 import akka.actor.ExtendedActorSystem;
 import akka.actor.setup.Setup;
+import akka.cluster.Cluster;
 import akka.coordination.lease.LeaseSettings;
 import akka.coordination.lease.javadsl.Lease;
 import io.gradus.coordinator.ledger.LeaseRows;
@@ -53,6 +54,7 @@ public final class LedgerLease extends Lease {
   }
 
   private final LeaseSettings settings;
+  private final ExtendedActorSystem system;
   private final LeaseRows rows;
   private final LongSupplier nanoTime;
   private final Duration timeToLive;
@@ -64,6 +66,7 @@ public final class LedgerLease extends Lease {
   public LedgerLease(LeaseSettings settings, ExtendedActorSystem system) {
     this(
         settings,
+        system,
         system
             .settings()
             .setup()
@@ -71,8 +74,9 @@ public final class LedgerLease extends Lease {
             .orElseThrow(() -> new IllegalStateException("the actor system knows no ledger")));
   }
 
-  private LedgerLease(LeaseSettings settings, Rows rows) {
+  private LedgerLease(LeaseSettings settings, ExtendedActorSystem system, Rows rows) {
     this.settings = settings;
+    this.system = system;
     this.rows = rows.rows;
     this.nanoTime = rows.nanoTime;
     this.timeToLive = settings.timeoutSettings().getHeartbeatTimeout();
@@ -105,7 +109,8 @@ public final class LedgerLease extends Lease {
                 .log(
                     isOurs
                         ? "the ledger's lease is ours: this side of the cluster goes on"
-                        : "another node holds the ledger's lease: this side of the cluster leaves");
+                        : "another side has the ledger's lease, or has put this one out: this side of the"
+                            + " cluster leaves");
             acquired.complete(isOurs);
             if (isOurs) {
               renew(leaseLost);
@@ -133,8 +138,13 @@ public final class LedgerLease extends Lease {
     long begun = nanoTime.getAsLong();
     long deadline = begun + rowLives;
     boolean isTold = false;
+    // Not in the constructor, which the cluster's own start calls.
+    String self = Membership.nameOf(Cluster.get(system).selfUniqueAddress());
     while (true) {
       try {
+        if (rows.isOut(self)) {
+          return false;
+        }
         if (rows.acquire(settings.leaseName(), settings.ownerName(), timeToLive)) {
           return true;
         }

@@ -11,11 +11,13 @@ import akka.cluster.MemberStatus;
 import akka.cluster.typed.Cluster;
 import io.gradus.coordinator.wire.OnTheWire;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
+import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -35,7 +37,8 @@ public final class NodeWatch {
 
   private record Look() implements Message, NoSerializationVerificationNeeded {}
 
-  private record Wrote() implements Message, NoSerializationVerificationNeeded {}
+  private record Wrote(Optional<String> mustLeave)
+      implements Message, NoSerializationVerificationNeeded {}
 
   private record NotWritten(String reason) implements Message, NoSerializationVerificationNeeded {}
 
@@ -48,7 +51,7 @@ public final class NodeWatch {
   public record PeerWrote(String node) implements Message, OnTheWire {}
 
   private final ActorContext<Message> context;
-  private final Runnable probe;
+  private final Supplier<Optional<String>> probe;
   private final Executor executor;
   private final LongSupplier nanoTime;
   private final Consumer<Boolean> readiness;
@@ -62,7 +65,7 @@ public final class NodeWatch {
 
   private NodeWatch(
       ActorContext<Message> context,
-      Runnable probe,
+      Supplier<Optional<String>> probe,
       Executor executor,
       Duration ledgerAbsence,
       LongSupplier nanoTime,
@@ -80,13 +83,14 @@ public final class NodeWatch {
 
   /// A watch over this node.
   ///
-  /// @param probe writes to the ledger; may block, and fails with a runtime exception
+  /// @param probe writes to the ledger, and returns why this node has to leave, if the ledger says
+  ///   so; may block, and fails with a runtime exception
   /// @param executor runs the probe, one at a time
   /// @param ledgerAbsence how long the node stays that cannot write while others can
   /// @param readiness told whether the node serves, when that changes
   /// @param mustLeave told once why this node has to leave
   public static Behavior<Message> create(
-      Runnable probe,
+      Supplier<Optional<String>> probe,
       Executor executor,
       Duration ledgerAbsence,
       LongSupplier nanoTime,
@@ -116,9 +120,10 @@ public final class NodeWatch {
     long now = nanoTime.getAsLong();
     switch (message) {
       case Look() -> look(now);
-      case Wrote() -> {
+      case Wrote(var reason) -> {
         isProbing = false;
         sight.succeeded(now);
+        reason.ifPresent(this::leave);
         peers.stream()
             .filter(peer -> !peer.equals(context.getSelf()))
             .forEach(peer -> peer.tell(new PeerWrote(self)));
@@ -137,9 +142,11 @@ public final class NodeWatch {
     if (!isProbing) {
       isProbing = true;
       context.pipeToSelf(
-          CompletableFuture.runAsync(probe, executor),
-          (_, failure) ->
-              failure == null ? new Wrote() : new NotWritten(String.valueOf(failure.getMessage())));
+          CompletableFuture.supplyAsync(probe, executor),
+          (reason, failure) ->
+              failure == null
+                  ? new Wrote(reason)
+                  : new NotWritten(String.valueOf(failure.getMessage())));
     }
     boolean isMember =
         Cluster.get(context.getSystem()).selfMember().status().equals(MemberStatus.up());
@@ -152,13 +159,13 @@ public final class NodeWatch {
           .log(ready ? "node is ready" : "node is not ready");
       readiness.accept(ready);
     }
+    sight.mustLeave(now).ifPresent(this::leave);
+  }
+
+  private void leave(String reason) {
     if (!isLeaving) {
-      sight
-          .mustLeave(now)
-          .ifPresent(reason -> {
-            isLeaving = true;
-            mustLeave.accept(reason);
-          });
+      isLeaving = true;
+      mustLeave.accept(reason);
     }
   }
 }

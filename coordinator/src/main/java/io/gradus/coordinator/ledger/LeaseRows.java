@@ -3,12 +3,16 @@ package io.gradus.coordinator.ledger;
 import java.time.Duration;
 import org.jdbi.v3.core.Jdbi;
 
-/// Leases among the nodes of a cluster, on the clock of the database; not the leases of groups.
+/// Leases among the nodes of a cluster, on the clock of the database, and which nodes it has put
+/// out; not the leases of groups.
 ///
 /// Nodes share a ledger on PostgreSQL alone, so these statements are PostgreSQL's.
 public final class LeaseRows {
 
   private static final String NOW = "cast(extract(epoch from clock_timestamp()) * 1000 as bigint)";
+
+  /// Before the name of a node that was put out.
+  private static final String OUT = "out ";
 
   private final Jdbi writer;
 
@@ -34,6 +38,39 @@ public final class LeaseRows {
                 owner,
                 timeToLive.toMillis())
             == 1);
+  }
+
+  /// Notes that the cluster has put a node out: one that stood still meanwhile hears of it from
+  /// here, however long it stood still.
+  ///
+  /// @param node one life of a process; the next one has another name
+  /// @param timeToLive how long the note is kept
+  public void putOut(String node, Duration timeToLive) {
+    writer.useTransaction(handle -> {
+      handle.execute(
+          "delete from cluster_lease where name like ? and expires_millis < %s".formatted(NOW),
+          OUT + "%");
+      handle.execute(
+          """
+          insert into cluster_lease (name, owner, expires_millis) values (?, ?, %s + ?)
+          on conflict (name) do nothing\
+          """
+              .formatted(NOW),
+          OUT + node,
+          node,
+          timeToLive.toMillis());
+    });
+  }
+
+  /// Whether the cluster has put a node out.
+  public boolean isOut(String node) {
+    return writer.withHandle(handle ->
+        handle
+            .createQuery("select 1 from cluster_lease where name = ?")
+            .bind(0, OUT + node)
+            .mapTo(Integer.class)
+            .findOne()
+            .isPresent());
   }
 
   /// Gives a lease back; nothing happens where another holds it.

@@ -361,6 +361,23 @@ class PostgresLedgerTest extends LedgerContract {
   }
 
   @Test
+  void keepsWhichNodesWerePutOut() throws Exception {
+    LeaseRows leases = open().leases();
+    leases.putOut("a#1", Duration.ofDays(1));
+    leases.putOut("a#1", Duration.ofMillis(1));
+    leases.putOut("b#1", Duration.ofMillis(1));
+
+    assertThat(leases.isOut("a#1")).isTrue();
+    assertThat(leases.isOut("a#2")).as("its next life").isFalse();
+    await()
+        .untilAsserted(() -> {
+          leases.putOut("c#1", Duration.ofDays(1));
+          assertThat(leases.isOut("b#1")).as("an old note").isFalse();
+        });
+    assertThat(leases.isOut("a#1")).isTrue();
+  }
+
+  @Test
   void leasesToOneOfManyThatAskAtOnce() throws Exception {
     LeaseRows leases = open().leases();
     var winners = new AtomicInteger();

@@ -24,7 +24,9 @@ enum Fault {
   /// SIGSTOP, and later SIGCONT, of the coordinator that has the run: longer than it takes to be
   /// put out.
   STOP_HOST(8, 15, 1),
-  /// The same for less time than that: nothing happens.
+  /// The same for so long that the others have given up the lease by which they put it out.
+  STOP_HOST_FOR_LONG(45, 60, 1),
+  /// The same for less time than it takes to be put out: nothing happens.
   STOP_HOST_BRIEFLY(1, 2, 0),
   /// SIGSTOP, and later SIGCONT, of a worker, for longer than its leases live.
   STOP_WORKER(5, 20, 0),

@@ -61,7 +61,7 @@ final class Injector {
       case ROLL_COORDINATORS -> roll();
       case KILL_WORKER -> kill(anyWorker(step));
       case KILL_LEARNER -> kill(Site.LEARNER);
-      case STOP_HOST, STOP_HOST_BRIEFLY -> stop(Site.coordinator(site.host()));
+      case STOP_HOST, STOP_HOST_FOR_LONG, STOP_HOST_BRIEFLY -> stop(Site.coordinator(site.host()));
       case STOP_WORKER -> stop(anyWorker(step));
       case STOP_LEARNER -> stop(Site.LEARNER);
       case PART_HOST -> {
