@@ -3,17 +3,21 @@ package io.gradus.coordinator.cluster;
 import akka.actor.ExtendedActorSystem;
 import akka.actor.setup.Setup;
 import akka.cluster.Cluster;
+import akka.cluster.ClusterEvent;
 import akka.coordination.lease.LeaseSettings;
 import akka.coordination.lease.javadsl.Lease;
 import io.gradus.coordinator.ledger.LeaseRows;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
+import java.util.stream.Collectors;
+import java.util.stream.StreamSupport;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -22,6 +26,10 @@ import org.slf4j.LoggerFactory;
  * was killed a moment later leaves its row behind, and the last survivor would otherwise leave the
  * cluster too. So asking takes as long as a row lives that nobody renews. A holder that lives renews
  * its row through all of that, and then the answer is no.
+ *
+ * Akka asks in the name of the node that leads a side, and gives the lease back only some time after
+ * the decision. Meanwhile another node may come to lead the same side, and the next death has to be
+ * decided by it: so a lease is taken over from whoever is reachable, and thus on one's own side.
  */
 
 /// Akka's lease, kept as a row of the ledger on the clock of its database: in a partition the side
@@ -145,7 +153,7 @@ public final class LedgerLease extends Lease {
         if (rows.isOut(self)) {
           return false;
         }
-        if (rows.acquire(settings.leaseName(), settings.ownerName(), timeToLive)) {
+        if (rows.acquire(settings.leaseName(), settings.ownerName(), ownSide(), timeToLive)) {
           return true;
         }
         if (nanoTime.getAsLong() - deadline > 0) {
@@ -168,6 +176,15 @@ public final class LedgerLease extends Lease {
       }
       TimeUnit.NANOSECONDS.sleep(BETWEEN_ATTEMPTS.toNanos());
     }
+  }
+
+  /// The owners' names of all nodes that are reachable from here.
+  private Set<String> ownSide() {
+    ClusterEvent.CurrentClusterState state = Cluster.get(system).state();
+    return StreamSupport.stream(state.getMembers().spliterator(), false)
+        .filter(member -> !state.getUnreachable().contains(member))
+        .map(member -> member.address().hostPort())
+        .collect(Collectors.toSet());
   }
 
   private void renew(Consumer<Optional<Throwable>> leaseLost) throws InterruptedException {

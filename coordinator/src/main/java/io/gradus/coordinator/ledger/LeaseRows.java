@@ -1,6 +1,7 @@
 package io.gradus.coordinator.ledger;
 
 import java.time.Duration;
+import java.util.Set;
 import org.jdbi.v3.core.Jdbi;
 
 /// Leases among the nodes of a cluster, on the clock of the database, and which nodes it has put
@@ -24,6 +25,13 @@ public final class LeaseRows {
   ///
   /// @return whether it is the owner's now; otherwise another holds it, and it has not run out
   public boolean acquire(String name, String owner, Duration timeToLive) {
+    return acquire(name, owner, Set.of(), timeToLive);
+  }
+
+  /// Takes or renews a lease for `owner`, or takes it over from one of its `allies`.
+  ///
+  /// @return whether it is the owner's now; otherwise another holds it, and it has not run out
+  public boolean acquire(String name, String owner, Set<String> allies, Duration timeToLive) {
     return writer.inTransaction(handle ->
         handle.execute(
                 """
@@ -31,12 +39,14 @@ public final class LeaseRows {
                 on conflict (name) do update
                   set owner = excluded.owner, expires_millis = excluded.expires_millis
                   where cluster_lease.owner = excluded.owner
+                    or cluster_lease.owner = any (string_to_array(?, ' '))
                     or cluster_lease.expires_millis < %s\
                 """
                     .formatted(NOW, NOW),
                 name,
                 owner,
-                timeToLive.toMillis())
+                timeToLive.toMillis(),
+                String.join(" ", allies))
             == 1);
   }
 

@@ -18,6 +18,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -358,6 +359,18 @@ class PostgresLedgerTest extends LedgerContract {
     leases.release("partition", "a");
     assertThat(leases.acquire("partition", "b", noTime)).isTrue();
     await().until(() -> leases.acquire("partition", "a", longTime));
+  }
+
+  @Test
+  void handsALeaseOverWithinOneSide() throws Exception {
+    LeaseRows leases = open().leases();
+    var longTime = Duration.ofMinutes(5);
+    assertThat(leases.acquire("partition", "a", longTime)).isTrue();
+
+    assertThat(leases.acquire("partition", "c", Set.of("c", "d"), longTime)).isFalse();
+    assertThat(leases.acquire("partition", "b", Set.of("a", "b"), longTime)).isTrue();
+    assertThat(leases.acquire("partition", "a", longTime)).as("it has the lease no more").isFalse();
+    assertThat(leases.acquire("partition", "c", Set.of("a"), longTime)).isFalse();
   }
 
   @Test

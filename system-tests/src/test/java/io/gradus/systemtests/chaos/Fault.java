@@ -15,6 +15,8 @@ enum Fault {
   KILL_TWO_COORDINATORS(2),
   /// SIGKILL of all three at once.
   KILL_ALL_COORDINATORS(2),
+  /// SIGKILL of each coordinator in turn, the next when the one before is back.
+  KILL_COORDINATORS_IN_TURN(3),
   /// SIGTERM to each coordinator in turn, the next when the one before is back.
   ROLL_COORDINATORS(3),
   /// SIGKILL of a worker.

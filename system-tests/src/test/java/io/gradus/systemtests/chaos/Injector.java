@@ -58,7 +58,8 @@ final class Injector {
               Site.coordinator((anyNode(step) + 1) % Site.COORDINATORS));
       case KILL_ALL_COORDINATORS ->
           kill(Site.coordinator(0), Site.coordinator(1), Site.coordinator(2));
-      case ROLL_COORDINATORS -> roll();
+      case KILL_COORDINATORS_IN_TURN -> inTurn(RunProcess::kill);
+      case ROLL_COORDINATORS -> inTurn(RunProcess::terminate);
       case KILL_WORKER -> kill(anyWorker(step));
       case KILL_LEARNER -> kill(Site.LEARNER);
       case STOP_HOST, STOP_HOST_FOR_LONG, STOP_HOST_BRIEFLY -> stop(Site.coordinator(site.host()));
@@ -262,11 +263,16 @@ final class Injector {
         "batch %d of a sick learner".formatted(batch), () -> site.roles().release(Site.LEARNER));
   }
 
-  private Active roll() {
+  /// How a process is ended.
+  private interface End {
+    void of(RunProcess process) throws InterruptedException;
+  }
+
+  private Active inTurn(End end) throws InterruptedException {
     for (int node = 0; node < Site.COORDINATORS; node++) {
       RunProcess process = site.roles().process(Site.coordinator(node));
-      process.terminate();
-      await(Site.coordinator(node) + " ends after SIGTERM")
+      end.of(process);
+      await(Site.coordinator(node) + " ends")
           .atMost(Duration.ofSeconds(60))
           .until(() -> !process.isAlive());
       String name = Site.coordinator(node);
