@@ -160,6 +160,7 @@ final class ScriptedLearner {
       case Effect.Acknowledge _ -> isWaiting = false;
       case Effect.GrantLeases _,
           Effect.RevokeLeases _,
+          Effect.EndSession _,
           Effect.AnnounceVersion _,
           Effect.AnswerSubmit _,
           Effect.Refuse _,

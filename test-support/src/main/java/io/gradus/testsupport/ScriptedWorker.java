@@ -146,7 +146,8 @@ final class ScriptedWorker {
           return Optional.of(new Input.VersionLoaded(session, announced.manifest().version()));
         }
       }
-      case Effect.AnswerSubmit _,
+      case Effect.EndSession _,
+          Effect.AnswerSubmit _,
           Effect.AnswerJoin _,
           Effect.ReleaseBatch _,
           Effect.AnswerPublish _,

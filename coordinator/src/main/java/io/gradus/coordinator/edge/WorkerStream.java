@@ -208,7 +208,7 @@ final class WorkerStream {
         Link link = links.get(runId);
         if (link != null) {
           link.spec = Optional.of(spec);
-          join(runId);
+          joinOrClose(runId, link);
         }
       }
       case SpecUnread(var runId) -> {
@@ -318,10 +318,14 @@ final class WorkerStream {
         (spec, failure) -> failure == null ? new SpecRead(runId, spec) : new SpecUnread(runId));
   }
 
-  private void join(String runId) {
-    Link link = links.get(runId);
-    if (link != null && serves(runId, link)) {
+  /// Opens a session with a run for which the worker samples, or still holds leases; or tells the
+  /// worker that it is none of those.
+  private void joinOrClose(String runId, Link link) {
+    if (serves(runId, link) || !held(runId).isEmpty()) {
       runs.get(runId).tell(new RunCommand.JoinWorker(worker, slots, fromRuns));
+    } else if (link.isAssigned) {
+      link.isAssigned = false;
+      send(WorkResponse.newBuilder().setRunClosed(RunClosed.newBuilder().setRunId(runId)).build());
     }
   }
 
@@ -339,22 +343,16 @@ final class WorkerStream {
       if (link.spec.isEmpty()) {
         readSpec(runId);
       } else if (link.session.isEmpty()) {
-        join(runId);
-      } else if (!serves(runId, link) && held(runId).isEmpty()) {
-        leave(runId, link);
+        joinOrClose(runId, link);
       } else {
-        runs.get(runId).tell(new RunCommand.CheckSession(link.epoch, link.session.get(), fromRuns));
+        SessionId session = link.session.get();
+        if (!serves(runId, link) && held(runId).isEmpty()) {
+          // A grant may be on its way: the run decides whether the session is over.
+          runs.get(runId).tell(new RunCommand.LeaveWorker(link.epoch, session, fromRuns));
+        }
+        runs.get(runId).tell(new RunCommand.CheckSession(link.epoch, session, fromRuns));
       }
     });
-  }
-
-  /// The pool gave the worker's slots to others, and it holds nothing of the run any more.
-  private void leave(String runId, Link link) {
-    runs.get(runId)
-        .tell(new RunCommand.LeaveWorker(link.epoch, link.session.orElseThrow(), fromRuns));
-    link.session = Optional.empty();
-    link.isAssigned = false;
-    send(WorkResponse.newBuilder().setRunClosed(RunClosed.newBuilder().setRunId(runId)).build());
   }
 
   /// Leases of a run that the worker named last.
@@ -391,7 +389,7 @@ final class WorkerStream {
       case ToWorker.UnknownSession(var runId, var epoch) -> {
         if (epoch >= link.epoch) {
           link.session = Optional.empty();
-          join(runId);
+          joinOrClose(runId, link);
         }
       }
       case ToWorker.Granted(var runId, _, var grants) -> {

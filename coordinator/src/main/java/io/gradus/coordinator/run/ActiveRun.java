@@ -253,9 +253,7 @@ final class ActiveRun {
       case RunCommand.LeaveWorker(var epoch, var session, var stream) -> {
         Session there = sessions.get(session);
         if (epoch == incarnation.epoch() && there != null && there.stream().equals(stream)) {
-          entity.context().unwatch(stream);
-          var _ = forget(session);
-          decide(List.of(new Input.WorkerLeft(session, Input.Departure.MOVED)));
+          decide(List.of(new Input.LeaveRequested(session)));
         }
       }
       case RunCommand.CheckSession(var epoch, var session, var stream) -> {
@@ -555,6 +553,14 @@ final class ActiveRun {
           tell(session, new ToWorker.Granted(entity.runId(), incarnation.epoch(), grants));
       case Effect.RevokeLeases(var session, var leases, var message) ->
           tell(session, new ToWorker.Revoked(entity.runId(), incarnation.epoch(), leases, message));
+      case Effect.EndSession(var session) -> {
+        Session worker = sessions.get(session);
+        if (worker != null) {
+          entity.context().unwatch(worker.stream());
+          var _ = forget(session);
+          worker.stream().tell(new ToWorker.UnknownSession(entity.runId(), incarnation.epoch()));
+        }
+      }
       case Effect.AnnounceVersion(var session, var manifest) -> {
         announced.put(manifest.version(), manifest);
         ToWorker.VersionAnnounced announcement = announcement(manifest);

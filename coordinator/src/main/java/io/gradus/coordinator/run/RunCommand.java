@@ -29,7 +29,8 @@ public interface RunCommand {
   /// A worker's stream opened. Answered with [ToWorker.Admitted]; repeated until it is.
   record JoinWorker(WorkerId worker, int slots, ActorRef<ToWorker> stream) implements FromEdge {}
 
-  /// A worker samples for the run no more, and holds none of its leases.
+  /// A worker that names no lease of the run has no slots for it any more. Answered with
+  /// [ToWorker.UnknownSession] once none is on its way to it either; repeated until it is.
   record LeaveWorker(long epoch, SessionId session, ActorRef<ToWorker> stream)
       implements FromEdge {}
 

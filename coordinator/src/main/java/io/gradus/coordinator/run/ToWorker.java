@@ -18,7 +18,8 @@ public sealed interface ToWorker extends OnTheWire {
   /// The session under which the worker is known.
   record Admitted(String runId, long epoch, SessionId session) implements ToWorker {}
 
-  /// This incarnation does not know the session: join again.
+  /// This incarnation does not know the session, or not any more: join again, if there are slots
+  /// for the run.
   record UnknownSession(String runId, long epoch) implements ToWorker {}
 
   /// Groups to sample.

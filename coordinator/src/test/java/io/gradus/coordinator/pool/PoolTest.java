@@ -4,13 +4,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import io.gradus.coordinator.Node;
+import io.gradus.coordinator.edge.Payloads;
 import io.gradus.coordinator.spec.Specs;
+import io.gradus.rollout.v1.Admission;
+import io.gradus.rollout.v1.Lease;
 import io.gradus.rollout.v1.WorkResponse;
 import io.gradus.run.v1.PauseRunRequest;
 import io.gradus.run.v1.RunSpec;
 import io.gradus.run.v1.SubmitRunRequest;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -73,5 +77,52 @@ class PoolTest {
           .atMost(SOON)
           .untilAsserted(() -> assertThat(granted(node, "small")).isEqualTo(Map.of("small", 8)));
     }
+  }
+
+  /// The pool gives all slots to another run while a grant is on its way, and the worker has not
+  /// named it yet: the group is sampled all the same.
+  @Test
+  void closesNoRunOnAWorkerToWhichAGrantIsOnItsWay() throws Exception {
+    try (Node node = Node.start(directory)) {
+      submit(node, "large", "default", 3);
+      submit(node, "small", "default", 1);
+      Node.Worker worker = node.worker("worker-1");
+      var awaited = new HashSet<>(List.of("large", "small"));
+      while (!awaited.isEmpty()) {
+        awaited.remove(worker.in().next(WorkResponse::hasRunAssigned).getRunAssigned().getRunId());
+      }
+      worker.heartbeat(8);
+      var onTheirWay = new ArrayList<Lease>();
+      while (onTheirWay.isEmpty()) {
+        onTheirWay.addAll(leasesOf("large", worker.in().next()));
+      }
+      worker.heartbeat(0);
+
+      var _ = node.runs().pauseRun(PauseRunRequest.newBuilder().setRunId("large").build());
+
+      boolean hasLostItsSlots = false;
+      while (!hasLostItsSlots) {
+        worker.heartbeat(8);
+        WorkResponse said = worker.in().next();
+        assertThat(said.hasRunClosed()).as("%s", said).isFalse();
+        onTheirWay.addAll(leasesOf("large", said));
+        hasLostItsSlots = leasesOf("small", said).size() == 8;
+      }
+      for (Lease lease : onTheirWay) {
+        assertThat(
+                node.submit(Payloads.parts(Payloads.of("large", lease), 1024))
+                    .getFirst()
+                    .getAdmission())
+            .isEqualTo(Admission.ADMISSION_ACCEPTED);
+      }
+      assertThat(worker.in().next(WorkResponse::hasRunClosed).getRunClosed().getRunId())
+          .isEqualTo("large");
+    }
+  }
+
+  private static List<Lease> leasesOf(String run, WorkResponse message) {
+    return message.getLeasesGranted().getRunId().equals(run)
+        ? message.getLeasesGranted().getLeasesList()
+        : List.of();
   }
 }

@@ -93,6 +93,12 @@ public final class TinyDecider implements Decider {
         }
       }
       case Input.WorkerLeft(var session, _) -> sessions.remove(session);
+      case Input.LeaveRequested(var session) -> {
+        if (groups.values().stream().noneMatch(group -> group.state() == GroupState.LEASED)) {
+          sessions.remove(session);
+          effects.add(new Effect.EndSession(session));
+        }
+      }
       case Input.Heartbeat(var session, var credits, _) -> grant(session, credits);
       case Input.VersionLoaded _ -> {}
       case Input.GroupSubmitted submitted -> submit(submitted);

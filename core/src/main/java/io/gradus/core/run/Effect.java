@@ -53,6 +53,9 @@ public sealed interface Effect {
     }
   }
 
+  /// Answers [Input.LeaveRequested]: the session is over.
+  record EndSession(SessionId session) implements Effect {}
+
   /// Tells one worker, or all of them, of weights.
   record AnnounceVersion(Optional<SessionId> session, Manifest manifest) implements Effect {}
 

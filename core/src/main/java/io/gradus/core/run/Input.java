@@ -30,11 +30,16 @@ public sealed interface Input {
 
   /// How a worker left.
   enum Departure {
-    /// It opened another stream, or samples for other runs.
+    /// It opened another stream.
     MOVED,
     /// Its stream ended, and it has opened no other: it may have died of what it sampled.
     LOST
   }
+
+  /// The pool gave the slots of a worker to other runs. It is granted nothing more, and its session
+  /// ends with [Effect.EndSession] if no lease of it is left. If one is, it is asked again later: a
+  /// lease that is on its way to the worker is known here alone.
+  record LeaveRequested(SessionId session) implements Input {}
 
   /// A worker lives.
   ///

@@ -139,6 +139,19 @@ final class Rollouts {
     }
   }
 
+  /// A worker is to sample for other runs: it may go once it holds nothing of this one.
+  void letGo(Turn turn, SessionId session) {
+    Books.WorkerSession worker = books.workers.get(session);
+    if (worker == null) {
+      return;
+    }
+    books.setCredits(session, worker, 0);
+    if (books.leases.of(session).isEmpty()) {
+      books.leave(session);
+      turn.effect(new Effect.EndSession(session));
+    }
+  }
+
   /// A worker was lost for good while it held a lease.
   private void blame(Turn turn, LeaseTable.Held held, boolean hasOneSuspect) {
     books.leases.end(held.group());

@@ -90,6 +90,7 @@ public final class RunDecider implements Decider {
       case Input.Tick() -> tick(turn);
       case Input.WorkerJoined joined -> rollouts.join(turn, joined);
       case Input.WorkerLeft(var session, var departure) -> rollouts.leave(turn, session, departure);
+      case Input.LeaveRequested(var session) -> rollouts.letGo(turn, session);
       case Input.Heartbeat heartbeat -> rollouts.heartbeat(turn, heartbeat);
       case Input.VersionLoaded loaded -> rollouts.loaded(loaded);
       case Input.GroupSubmitted submitted -> rollouts.submit(turn, submitted);
@@ -244,6 +245,7 @@ public final class RunDecider implements Decider {
       case Input.Tick _,
           Input.WorkerJoined _,
           Input.WorkerLeft _,
+          Input.LeaveRequested _,
           Input.Heartbeat _,
           Input.VersionLoaded _,
           Input.GroupFailed _,

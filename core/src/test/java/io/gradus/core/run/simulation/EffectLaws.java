@@ -70,7 +70,11 @@ final class EffectLaws {
           Violation.unless(
               ledger.run().filter(run -> run.state() == state).isPresent(),
               "G2: the run ends before the ledger says so");
-      case Effect.RevokeLeases _, Effect.AnswerSubmit _, Effect.Acknowledge _, Effect.Refuse _ -> {}
+      case Effect.RevokeLeases _,
+          Effect.EndSession _,
+          Effect.AnswerSubmit _,
+          Effect.Acknowledge _,
+          Effect.Refuse _ -> {}
     }
   }
 

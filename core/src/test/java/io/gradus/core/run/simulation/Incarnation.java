@@ -249,6 +249,12 @@ final class Incarnation {
           link(session).ifPresent(link -> link.granted(epoch, grants));
       case Effect.RevokeLeases(var session, var leases, _) ->
           link(session).ifPresent(link -> link.revoked(epoch, leases));
+      case Effect.EndSession(var session) -> {
+        Session ended = sessions.remove(session);
+        if (ended != null) {
+          ended.link().unknown(epoch);
+        }
+      }
       case Effect.AnnounceVersion(var session, var manifest) -> {
         if (session.isPresent()) {
           link(session.get()).ifPresent(link -> link.announced(epoch, manifest, false));
