@@ -157,7 +157,12 @@ public final class Coordinator implements AutoCloseable {
               nanoTime,
               blocking,
               config.run(),
-              (pool, command) -> sharding.entityRefFor(PoolEntity.KEY, pool).tell(command),
+              (pool, command) -> {
+                // As with the runs below: a claim that no pool hears any more holds up the end.
+                if (!isClosed.get()) {
+                  sharding.entityRefFor(PoolEntity.KEY, pool).tell(command);
+                }
+              },
               runId -> mustClose.complete("another process has taken run %s over".formatted(runId)),
               mustClose::isDone);
       sharding.init(

@@ -23,9 +23,11 @@ import java.util.TreeMap;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
-/// Three coordinators, two workers and a learner, each a supervised process, over one PostgreSQL, a
-/// witness, and a run without an end. Every way between two of them goes through a proxy.
+/// Three coordinators, two workers and a learner a run, each a supervised process, over one
+/// PostgreSQL, a witness, and runs without an end. Every way between two of them goes through a
+/// proxy.
 ///
 /// ```
 /// worker, learner ──proxy──▶ coordinator n ──proxy──▶ PostgreSQL
@@ -40,6 +42,21 @@ final class Site implements AutoCloseable {
   static final String LEARNER = "learner-1";
   static final String RUN = "chaos-1";
 
+  /// The run of those tests that need but one: small, for many steps in little time.
+  private static final Submission SMALL_RUN =
+      new Submission(
+          RUN,
+          List.of(
+              "warm_up.batches=20",
+              "warm_up.sequences=32",
+              "warm_up.ramp_steps=5",
+              "batch.groups=32",
+              "evaluation.problems=10",
+              "evaluation.every=50",
+              "publication.every=5",
+              "publication.durable_every=10",
+              "rollout.progress_timeout=10s"));
+
   private static final Duration STARTS_WITHIN = Duration.ofMinutes(2);
 
   /// Slots of a worker, so few that a run has work for one worker more.
@@ -51,6 +68,7 @@ final class Site implements AutoCloseable {
   private static final Duration ANSWERS_WITHIN = Duration.ofSeconds(90);
 
   private final Path directory;
+  private final List<Submission> runs;
   private final WitnessLog witness;
   private final PostgresServer postgres;
   private final Supervisor roles;
@@ -71,27 +89,53 @@ final class Site implements AutoCloseable {
       TcpProxy database,
       Map<String, TcpProxy> clients) {}
 
+  /// A run, and how it differs from the example of addition.
+  record Submission(String runId, List<String> settings) {
+
+    Submission {
+      settings = List.copyOf(settings);
+    }
+  }
+
   private Site(
-      Path directory, Optional<Path> classes, WitnessLog witness, PostgresServer postgres) {
+      Path directory,
+      List<Submission> runs,
+      Optional<Path> classes,
+      WitnessLog witness,
+      PostgresServer postgres) {
     this.directory = directory;
+    this.runs = runs;
     this.witness = witness;
     this.postgres = postgres;
     this.roles = new Supervisor(directory, classes);
   }
 
-  /// Starts everything and submits the run.
+  /// Starts everything with one run and one learner.
   ///
   /// @param directory an empty one
   /// @param slots groups that a worker samples at once
   /// @param classes of the programs, in place of some that are right
   static Site start(Path directory, int slots, Optional<Path> classes) throws Exception {
-    var ports = new Ports(1 + COORDINATORS * (5 + WORKERS.size() + 1));
+    return start(directory, slots, classes, List.of(SMALL_RUN));
+  }
+
+  /// Starts everything, with as many learners as runs, and submits the runs.
+  static Site start(Path directory, int slots, Optional<Path> classes, List<Submission> runs)
+      throws Exception {
+    var ports = new Ports(1 + COORDINATORS * (5 + WORKERS.size() + runs.size()));
     PostgresServer postgres = PostgresServer.start(directory, ports.next());
     var site =
-        new Site(directory, classes, WitnessLog.open(directory.resolve("witness.jsonl")), postgres);
+        new Site(
+            directory,
+            List.copyOf(runs),
+            classes,
+            WitnessLog.open(directory.resolve("witness.jsonl")),
+            postgres);
     try {
       site.startRoles(ports, slots);
-      site.submit();
+      for (Submission run : runs) {
+        site.submit(run);
+      }
     } catch (Exception | Error failure) {
       site.close();
       throw failure;
@@ -158,10 +202,12 @@ final class Site implements AutoCloseable {
               "--set",
               "slots=" + slots));
     }
-    roles.start(
-        LEARNER,
-        witness.environment(),
-        List.of("learner", "--set", coordinatorsOf(LEARNER), "--set", "learner_id=" + LEARNER));
+    for (String learner : learners()) {
+      roles.start(
+          learner,
+          witness.environment(),
+          List.of("learner", "--set", coordinatorsOf(learner), "--set", "learner_id=" + learner));
+    }
     for (int node = 0; node < COORDINATORS; node++) {
       awaitReady(node);
     }
@@ -172,10 +218,12 @@ final class Site implements AutoCloseable {
     return InetAddress.getByAddress(new byte[] {127, 0, (byte) subnet, (byte) number});
   }
 
-  private static List<String> clientRoles() {
-    var clients = new ArrayList<>(WORKERS);
-    clients.add(LEARNER);
-    return clients;
+  private List<String> learners() {
+    return IntStream.rangeClosed(1, runs.size()).mapToObj(number -> "learner-" + number).toList();
+  }
+
+  private List<String> clientRoles() {
+    return Stream.concat(WORKERS.stream(), learners().stream()).toList();
   }
 
   /// The others know a node by the address of its proxy; it listens behind that.
@@ -207,35 +255,30 @@ final class Site implements AutoCloseable {
     return ports.stream().map(port -> "127.0.0.1:" + port).collect(Collectors.joining(","));
   }
 
-  private void submit() throws Exception {
+  private void submit(Submission run) throws Exception {
     var arguments =
-        new ArrayList<>(List.of("submit", Path.of("..", "examples", "addition.yaml").toString()));
-    arguments.addAll(List.of("--run-id", RUN, "--coordinator", direct()));
-    for (String setting :
-        List.of(
-            "warm_up.batches=20",
-            "warm_up.sequences=32",
-            "warm_up.ramp_steps=5",
-            "batch.groups=32",
-            "evaluation.problems=10",
-            "evaluation.every=50",
-            "publication.every=5",
-            "publication.durable_every=10",
-            "rollout.progress_timeout=10s",
-            // The test ends the run.
-            "stop={batches: 100000000, wall_time: 24h}")) {
-      arguments.addAll(List.of("--set", setting));
-    }
-    run(arguments);
+        new ArrayList<>(
+            List.of(
+                "submit",
+                Path.of("..", "examples", "addition.yaml").toString(),
+                "--run-id",
+                run.runId(),
+                // The test ends the run.
+                "--set",
+                "stop={batches: 100000000, wall_time: 24h}"));
+    run.settings().forEach(setting -> arguments.addAll(List.of("--set", setting)));
+    command(arguments.toArray(String[]::new));
   }
 
   private String direct() {
     return addresses(nodes.stream().map(Node::port).toList());
   }
 
-  /// What a command says that succeeds.
-  private String run(List<String> arguments) throws Exception {
+  /// What a command says that succeeds, sent to whichever coordinator is there.
+  String command(String... words) throws Exception {
     Path output = directory.resolve("command-%d.log".formatted(++commands));
+    var arguments = new ArrayList<>(List.of(words));
+    arguments.addAll(List.of("--coordinator", direct()));
     try (RunProcess process =
         RunProcess.start(output, Map.of(), arguments.toArray(String[]::new))) {
       int status = process.awaitExit(ANSWERS_WITHIN);
@@ -271,6 +314,19 @@ final class Site implements AutoCloseable {
       }
     }
     throw new AssertionError("no coordinator says: " + sign);
+  }
+
+  /// Which coordinator shares out the workers' slots, from 0.
+  int poolHost() throws IOException {
+    int found = -1;
+    for (int node = 0; node < COORDINATORS; node++) {
+      if (Files.readString(roles.output(coordinator(node))).contains("slots allotted")) {
+        assertThat(found).as("another coordinator than %d that has the pool", node).isEqualTo(-1);
+        found = node;
+      }
+    }
+    assertThat(found).as("the coordinator that has the pool").isNotEqualTo(-1);
+    return found;
   }
 
   /// The epoch of the run, as the ledger has it.
@@ -335,12 +391,21 @@ final class Site implements AutoCloseable {
 
   /// Ends the run; its books are closed then.
   void cancel() throws Exception {
-    run(List.of("runs", "cancel", RUN, "--coordinator", direct()));
+    cancel(RUN);
+  }
+
+  void cancel(String runId) throws Exception {
+    command("runs", "cancel", runId);
   }
 
   /// What the audit says, as JSON.
   String audit() throws Exception {
-    String said = run(List.of("ledger", "audit", RUN, "--json", "--coordinator", direct()));
+    return audit(RUN);
+  }
+
+  /// What the audit says of a run, as JSON.
+  String audit(String runId) throws Exception {
+    String said = command("ledger", "audit", runId, "--json");
     // Before it there is progress, which goes to the same file.
     return said.substring(said.indexOf('{'));
   }
