@@ -75,6 +75,7 @@ final class WeightsWorkers {
         OptionalInt.empty(),
         new Rewarding(1, 0, 0, Rewarding.TruncatedAnswers.VERIFY),
         false,
-        Duration.ofSeconds(15));
+        Duration.ofSeconds(15),
+        false);
   }
 }

@@ -3,6 +3,7 @@ package io.gradus.worker;
 import com.google.protobuf.ByteString;
 import com.google.protobuf.Duration;
 import com.google.protobuf.InvalidProtocolBufferException;
+import io.gradus.core.group.PayloadEncoding;
 import io.gradus.rollout.v1.Admission;
 import io.gradus.rollout.v1.GroupFailed;
 import io.gradus.rollout.v1.GroupOutcome;
@@ -28,6 +29,7 @@ import io.gradus.run.v1.RunSpec;
 import io.grpc.Status;
 import io.grpc.stub.StreamObserver;
 import java.io.ByteArrayOutputStream;
+import java.nio.ByteBuffer;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
@@ -51,6 +53,11 @@ final class FakeCoordinator extends RolloutServiceGrpc.RolloutServiceImplBase {
   final List<Loaded> loaded = new CopyOnWriteArrayList<>();
   final List<GroupFailed> failed = new CopyOnWriteArrayList<>();
   final List<GroupPayload> payloads = new CopyOnWriteArrayList<>();
+
+  /// Sizes of the payloads as they came.
+  final List<Integer> payloadBytes = new CopyOnWriteArrayList<>();
+
+  volatile List<io.gradus.rollout.v1.PayloadEncoding> payloadEncodings = List.of();
 
   /// Digests of every submit by lease, repetitions included.
   private final Map<Long, List<ByteString>> digests = new TreeMap<>();
@@ -225,6 +232,7 @@ final class FakeCoordinator extends RolloutServiceGrpc.RolloutServiceImplBase {
                     RunAssigned.newBuilder()
                         .setRunId(RUN)
                         .setSpec(spec)
+                        .addAllPayloadEncodings(payloadEncodings)
                         .setLeaseTtl(
                             Duration.newBuilder()
                                 .setSeconds(ttlMillis / 1000)
@@ -306,6 +314,7 @@ final class FakeCoordinator extends RolloutServiceGrpc.RolloutServiceImplBase {
       outstanding.remove(last.getLeaseId());
       if (known.size() == 1) {
         payloads.add(parsed(bytes));
+        payloadBytes.add(bytes.length);
       }
       response.addOutcomes(
           GroupOutcome.newBuilder()
@@ -324,8 +333,8 @@ final class FakeCoordinator extends RolloutServiceGrpc.RolloutServiceImplBase {
 
   private static GroupPayload parsed(byte[] bytes) {
     try {
-      return GroupPayload.parseFrom(bytes);
-    } catch (InvalidProtocolBufferException e) {
+      return GroupPayload.parseFrom(PayloadEncoding.message(ByteBuffer.wrap(bytes)));
+    } catch (PayloadEncoding.PayloadEncodingException | InvalidProtocolBufferException e) {
       throw new IllegalStateException(e);
     }
   }

@@ -18,6 +18,7 @@ import io.gradus.rollout.v1.GroupPurpose;
 import io.gradus.rollout.v1.Label;
 import io.gradus.rollout.v1.Lease;
 import io.gradus.rollout.v1.Loaded;
+import io.gradus.rollout.v1.PayloadEncoding;
 import io.gradus.rollout.v1.Register;
 import io.gradus.rollout.v1.Trajectory;
 import io.gradus.rollout.v1.Verdict;
@@ -483,6 +484,33 @@ class RolloutWorkerTest {
     await().until(() -> coordinator.payloads.size() == 4);
     assertThat(coordinator.payloads)
         .allSatisfy(payload -> assertThat(payload.getTrajectoriesCount()).isEqualTo(1024));
+  }
+
+  @Test
+  void compressesPayloadsWhereTheCoordinatorTakesIt(TestInfo info) throws IOException {
+    coordinator.payloadEncodings = List.of(PayloadEncoding.PAYLOAD_ENCODING_ZLIB);
+    coordinator.publish(1);
+    coordinator.offer(leases(1, 4, 98, GroupPurpose.GROUP_PURPOSE_TRAINING, 64));
+
+    start(info);
+
+    await().until(() -> coordinator.payloadBytes.size() == 4);
+    for (int group = 0; group < 4; group++) {
+      assertThat(coordinator.payloadBytes.get(group))
+          .isLessThan(coordinator.payloads.get(group).getSerializedSize() * 9 / 10);
+    }
+  }
+
+  @Test
+  void compressesNothingForAnOlderCoordinator(TestInfo info) throws IOException {
+    coordinator.publish(1);
+    coordinator.offer(leases(1, 1, 98, GroupPurpose.GROUP_PURPOSE_TRAINING, 64));
+
+    start(info);
+
+    await().until(() -> coordinator.payloadBytes.size() == 1);
+    assertThat(coordinator.payloadBytes.getFirst())
+        .isEqualTo(coordinator.payloads.getFirst().getSerializedSize());
   }
 
   private RolloutWorker start(TestInfo info) throws IOException {

@@ -5,12 +5,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.google.protobuf.ByteString;
 import io.gradus.core.batch.GoldRange;
+import io.gradus.core.group.PayloadEncoding;
 import io.gradus.core.task.GoldBatch;
 import io.gradus.core.task.GoldText;
 import io.gradus.rollout.v1.GroupPayload;
 import io.gradus.rollout.v1.Trajectory;
 import io.gradus.rollout.v1.Verdict;
 import java.math.BigInteger;
+import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.IntBuffer;
 import java.security.MessageDigest;
@@ -109,7 +111,7 @@ final class Provenance {
     assertThat(HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes)))
         .as(name)
         .isEqualTo(columns[3]);
-    GroupPayload payload = GroupPayload.parseFrom(bytes);
+    GroupPayload payload = GroupPayload.parseFrom(PayloadEncoding.message(ByteBuffer.wrap(bytes)));
     assertThat(payload.getHinted()).as(name).isFalse();
     Trajectory trajectory =
         payload.getTrajectoriesList().stream()

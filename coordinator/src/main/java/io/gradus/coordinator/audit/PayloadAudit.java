@@ -4,6 +4,8 @@ import com.google.protobuf.InvalidProtocolBufferException;
 import io.gradus.coordinator.ledger.Payload;
 import io.gradus.core.group.GroupPurpose;
 import io.gradus.core.group.Outcome;
+import io.gradus.core.group.PayloadEncoding;
+import io.gradus.core.group.PayloadEncoding.PayloadEncodingException;
 import io.gradus.core.group.Verdict;
 import io.gradus.core.ledger.GroupRow;
 import io.gradus.core.policy.PolicyVersion;
@@ -49,8 +51,8 @@ final class PayloadAudit {
       return;
     }
     try {
-      agree(name, payload, GroupPayload.parseFrom(payload.bytes()), group);
-    } catch (InvalidProtocolBufferException damaged) {
+      agree(name, payload, GroupPayload.parseFrom(PayloadEncoding.message(payload.bytes())), group);
+    } catch (PayloadEncodingException | InvalidProtocolBufferException damaged) {
       run.findings()
           .add(
               Rule.PAYLOAD_AGREES,

@@ -8,6 +8,8 @@ import io.gradus.core.group.GroupId;
 import io.gradus.core.group.LeaseId;
 import io.gradus.core.group.Outcome;
 import io.gradus.core.group.PayloadDigest;
+import io.gradus.core.group.PayloadEncoding;
+import io.gradus.core.group.PayloadEncoding.PayloadEncodingException;
 import io.gradus.core.group.Verdict;
 import io.gradus.core.policy.PolicyVersion;
 import io.gradus.rollout.v1.FinishReason;
@@ -35,9 +37,12 @@ final class PayloadReader {
   private static final float LOGPROB_TOLERANCE = 1e-3f;
 
   private final SchemaRules rules;
+  private final int maxBytes;
 
-  PayloadReader(SchemaRules rules) {
+  /// @param maxBytes most bytes of a message, whatever it was compressed to
+  PayloadReader(SchemaRules rules, int maxBytes) {
     this.rules = rules;
+    this.maxBytes = maxBytes;
   }
 
   /// A payload that is sound.
@@ -57,7 +62,10 @@ final class PayloadReader {
     }
     GroupPayload payload;
     try {
-      payload = GroupPayload.parseFrom(bytes);
+      payload = GroupPayload.parseFrom(PayloadEncoding.message(ByteBuffer.wrap(bytes), maxBytes));
+    } catch (PayloadEncodingException damaged) {
+      throw Refusals.invalid(
+          "parts.data", "of group %d %s".formatted(groupId, damaged.getMessage()));
     } catch (InvalidProtocolBufferException damaged) {
       throw Refusals.invalid("parts.data", "of group %d is no GroupPayload".formatted(groupId));
     }

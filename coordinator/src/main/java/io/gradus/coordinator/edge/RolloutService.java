@@ -100,7 +100,7 @@ final class RolloutService extends RolloutServiceGrpc.RolloutServiceImplBase {
     this.staging = staging;
     this.specs = specs;
     this.rules = rules;
-    this.payloads = new PayloadReader(rules);
+    this.payloads = new PayloadReader(rules, config.payloadMaxBytes());
     this.config = config;
     this.blocking = blocking;
     this.nanoTime = nanoTime;

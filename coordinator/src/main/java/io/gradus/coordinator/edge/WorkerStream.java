@@ -24,6 +24,7 @@ import io.gradus.core.run.Effect;
 import io.gradus.rollout.v1.Lease;
 import io.gradus.rollout.v1.LeasesGranted;
 import io.gradus.rollout.v1.LeasesRevoked;
+import io.gradus.rollout.v1.PayloadEncoding;
 import io.gradus.rollout.v1.RunAssigned;
 import io.gradus.rollout.v1.RunClosed;
 import io.gradus.rollout.v1.VersionPublished;
@@ -380,7 +381,8 @@ final class WorkerStream {
                         RunAssigned.newBuilder()
                             .setRunId(runId)
                             .setSpec(spec)
-                            .setLeaseTtl(spec.getRollout().getLeaseTtl()))
+                            .setLeaseTtl(spec.getRollout().getLeaseTtl())
+                            .addPayloadEncodings(PayloadEncoding.PAYLOAD_ENCODING_ZLIB))
                     .build());
           }
           sendBeats();

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.google.protobuf.ByteString;
 import io.gradus.coordinator.Node;
+import io.gradus.core.group.PayloadEncoding;
 import io.gradus.rollout.v1.Admission;
 import io.gradus.rollout.v1.GroupOutcome;
 import io.gradus.rollout.v1.GroupPart;
@@ -18,6 +19,7 @@ import io.gradus.rollout.v1.WorkRequest;
 import io.gradus.rollout.v1.WorkResponse;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
@@ -119,6 +121,49 @@ class RolloutServiceTest {
     assertThat(node.submit(parts(Payloads.of(run, lease))).getFirst().getAdmission())
         .as("nothing of it was kept")
         .isEqualTo(Admission.ADMISSION_ACCEPTED);
+  }
+
+  @Test
+  void takesACompressedPayload() throws Exception {
+    String run = node.newRun();
+    Lease lease = node.worker("worker-1").leases(1).getFirst();
+    byte[] compressed = PayloadEncoding.compressed(large(run, lease).toByteArray());
+    assertThat(compressed).startsWith(0x78);
+
+    GroupOutcome first = node.submit(List.of(part(run, lease, compressed))).getFirst();
+    GroupOutcome again = node.submit(List.of(part(run, lease, compressed))).getFirst();
+
+    assertThat(first.getAdmission()).isEqualTo(Admission.ADMISSION_ACCEPTED);
+    assertThat(again.getAdmission()).isEqualTo(Admission.ADMISSION_DUPLICATE);
+  }
+
+  @Test
+  void refusesADamagedStreamAndKeepsNothingOfIt() throws Exception {
+    String run = node.newRun();
+    Lease lease = node.worker("worker-1").leases(1).getFirst();
+    byte[] compressed = PayloadEncoding.compressed(large(run, lease).toByteArray());
+    byte[] cut = Arrays.copyOf(compressed, compressed.length / 2);
+
+    assertThat(Node.refusal(node.submission(List.of(part(run, lease, cut))).throwable()))
+        .isEqualTo("INVALID_ARGUMENT/INVALID_REQUEST");
+    assertThat(node.submit(List.of(part(run, lease, compressed))).getFirst().getAdmission())
+        .isEqualTo(Admission.ADMISSION_ACCEPTED);
+  }
+
+  private static GroupPayload large(String run, Lease lease) {
+    return Payloads.of(run, lease.getGroupId(), lease.getLeaseId())
+        .setPromptIds(Payloads.ids(new int[1000]))
+        .build();
+  }
+
+  private static GroupPart part(String run, Lease lease, byte[] bytes) {
+    return GroupPart.newBuilder()
+        .setRunId(run)
+        .setGroupId(lease.getGroupId())
+        .setLeaseId(lease.getLeaseId())
+        .setData(ByteString.copyFrom(bytes))
+        .setSha256(ByteString.copyFrom(PayloadReader.sha256(bytes)))
+        .build();
   }
 
   @Test

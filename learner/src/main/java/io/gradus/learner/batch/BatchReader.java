@@ -9,6 +9,8 @@ import io.gradus.core.batch.Use;
 import io.gradus.core.group.GroupId;
 import io.gradus.core.group.LeaseId;
 import io.gradus.core.group.PayloadDigest;
+import io.gradus.core.group.PayloadEncoding;
+import io.gradus.core.group.PayloadEncoding.PayloadEncodingException;
 import io.gradus.learner.batch.BatchAssembly.Assembled;
 import io.gradus.learner.batch.BatchAssembly.ReceivedPayload;
 import io.gradus.learner.objective.Example;
@@ -185,8 +187,9 @@ public final class BatchReader {
       throws RefusedBatchException {
     GroupPayload payload;
     try {
-      payload = GroupPayload.parseFrom(received.data());
-    } catch (InvalidProtocolBufferException e) {
+      payload =
+          GroupPayload.parseFrom(PayloadEncoding.message(received.data().asReadOnlyByteBuffer()));
+    } catch (PayloadEncodingException | InvalidProtocolBufferException e) {
       throw new RefusedBatchException(
           "the payload of group %d cannot be read: %s"
               .formatted(use.group().value(), e.getMessage()));

@@ -3,6 +3,7 @@ package io.gradus.worker.group;
 import com.google.protobuf.ByteString;
 import com.google.protobuf.UnsafeByteOperations;
 import io.gradus.core.group.GroupPurpose;
+import io.gradus.core.group.PayloadEncoding;
 import io.gradus.core.policy.PolicyVersion;
 import io.gradus.core.task.Ending;
 import io.gradus.core.task.Problem;
@@ -65,7 +66,8 @@ public final class GroupFinisher {
       payload.addTrajectories(
           trajectory(group, group.members().get(i), problem, policy, completions.get(i)));
     }
-    byte[] bytes = payload.build().toByteArray();
+    byte[] message = payload.build().toByteArray();
+    byte[] bytes = group.run().takesCompressed() ? PayloadEncoding.compressed(message) : message;
     return new FinishedGroup(
         group,
         UnsafeByteOperations.unsafeWrap(bytes),

@@ -15,6 +15,7 @@ import java.util.OptionalInt;
 ///   3
 /// @param lockstep whether the composition of engine batches may not depend on timing
 /// @param leaseTtl how long a lease lasts without a heartbeat
+/// @param takesCompressed whether payloads may be compressed
 public record RunAssignment(
     String runId,
     long seed,
@@ -25,7 +26,8 @@ public record RunAssignment(
     OptionalInt maxTokens,
     Rewarding rewarding,
     boolean lockstep,
-    Duration leaseTtl) {
+    Duration leaseTtl,
+    boolean takesCompressed) {
 
   public RunAssignment {
     families = List.copyOf(families);

@@ -4,6 +4,7 @@ import io.gradus.core.task.Addition;
 import io.gradus.core.task.ArithmeticFormat;
 import io.gradus.core.task.Multiplication;
 import io.gradus.core.task.TaskFamily;
+import io.gradus.rollout.v1.PayloadEncoding;
 import io.gradus.rollout.v1.RunAssigned;
 import io.gradus.run.v1.Rewards;
 import io.gradus.run.v1.Rollout;
@@ -44,7 +45,8 @@ public final class RunSpecMapper {
         rollout.hasMaxTokens() ? OptionalInt.of(rollout.getMaxTokens()) : OptionalInt.empty(),
         rewarding(spec.getRewards()),
         rollout.getSchedule() == Schedule.SCHEDULE_LOCKSTEP,
-        Duration.ofSeconds(message.getLeaseTtl().getSeconds(), message.getLeaseTtl().getNanos()));
+        Duration.ofSeconds(message.getLeaseTtl().getSeconds(), message.getLeaseTtl().getNanos()),
+        message.getPayloadEncodingsList().contains(PayloadEncoding.PAYLOAD_ENCODING_ZLIB));
   }
 
   private static Rewarding rewarding(Rewards rewards) {

@@ -30,6 +30,7 @@ public final class Assignments {
         OptionalInt.empty(),
         new Rewarding(1, 0, 0, Rewarding.TruncatedAnswers.VERIFY),
         lockstep,
-        Duration.ofSeconds(15));
+        Duration.ofSeconds(15),
+        true);
   }
 }

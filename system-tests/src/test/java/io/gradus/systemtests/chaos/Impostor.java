@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import com.google.protobuf.ByteString;
+import io.gradus.core.group.PayloadEncoding;
 import io.gradus.rollout.v1.Admission;
 import io.gradus.rollout.v1.FinishReason;
 import io.gradus.rollout.v1.GroupFailed;
@@ -255,7 +256,8 @@ final class Impostor implements AutoCloseable {
       Lease lease = lease(row);
       byte[] bytes = HexFormat.of().parseHex(row.substring(row.lastIndexOf(' ') + 1));
       parts.addAll(parts(lease, bytes, sha256(bytes)));
-      GroupPayload payload = GroupPayload.parseFrom(bytes);
+      GroupPayload payload =
+          GroupPayload.parseFrom(PayloadEncoding.message(ByteBuffer.wrap(bytes)));
       byte[] other =
           payload.toBuilder().setTemperature(payload.getTemperature() + 1).build().toByteArray();
       changed.addAll(parts(lease, other, sha256(other)));
