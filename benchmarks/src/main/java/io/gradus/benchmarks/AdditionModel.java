@@ -3,11 +3,13 @@ package io.gradus.benchmarks;
 import io.gradus.core.task.Addition;
 import io.gradus.core.task.ArithmeticFormat;
 import io.gradus.core.task.GoldText;
+import io.gradus.policy.AttentionShape;
 import io.gradus.policy.CharacterVocabulary;
 import io.gradus.policy.Decoder;
 import io.gradus.policy.Initialization;
 import io.gradus.policy.ModelConfig;
 import io.gradus.policy.PositionIds;
+import io.gradus.policy.Rope;
 import io.gradus.policy.training.TrainingRow;
 import java.util.ArrayList;
 import java.util.List;
@@ -22,15 +24,12 @@ final class AdditionModel {
 
   static Decoder decoder() {
     return Decoder.initialize(
-        new ModelConfig(
+        ModelConfig.llama(
             VOCABULARY.size(),
             64,
             2,
-            4,
-            4,
-            16,
+            AttentionShape.llama(4, 4, 16, Rope.plain(10_000)),
             176,
-            10_000,
             1e-5,
             true,
             256,

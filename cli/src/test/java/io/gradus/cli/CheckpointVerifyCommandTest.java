@@ -3,11 +3,13 @@ package io.gradus.cli;
 import static io.gradus.cli.CommandLines.gradus;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.gradus.policy.AttentionShape;
 import io.gradus.policy.CharacterVocabulary;
 import io.gradus.policy.Decoder;
 import io.gradus.policy.Initialization;
 import io.gradus.policy.ModelConfig;
 import io.gradus.policy.PositionIds;
+import io.gradus.policy.Rope;
 import io.gradus.policy.checkpoint.CheckpointDirectory;
 import io.gradus.policy.checkpoint.CheckpointManifest;
 import java.io.IOException;
@@ -29,15 +31,12 @@ class CheckpointVerifyCommandTest {
   void write() throws IOException {
     checkpoint = parent.resolve("v00000037-s00000120-e1");
     var config =
-        new ModelConfig(
+        ModelConfig.llama(
             CharacterVocabulary.ARITHMETIC.size(),
             16,
             1,
-            2,
-            2,
-            8,
+            AttentionShape.llama(2, 2, 8, Rope.plain(100)),
             16,
-            100,
             1e-5,
             true,
             64,

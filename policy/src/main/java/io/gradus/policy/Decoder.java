@@ -14,7 +14,8 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 
-/// A Llama decoder: RMSNorm, rotary embedding, grouped-query attention, SwiGLU, fp32 on the CPU.
+/// A decoder of one of the families in [Family]: RMSNorm, rotary embedding, grouped-query
+/// attention, SwiGLU, fp32 on the CPU.
 ///
 /// It owns weights and, once asked for, gradients. A [#replica] shares the weights and has
 /// gradients of its own; each of them is touched by one platform thread at a time. Whoever changes
@@ -59,7 +60,7 @@ public final class Decoder implements AutoCloseable {
       var values = new float[Math.toIntExact(parameter.numel())];
       if (name.endsWith("norm.weight")) {
         Arrays.fill(values, 1);
-      } else {
+      } else if (name.endsWith(".weight")) {
         double std = 1 / Math.sqrt((double) parameter.size(1));
         if (name.equals("model.embed_tokens.weight")) {
           std = initialization.embeddingStd();
@@ -220,7 +221,7 @@ public final class Decoder implements AutoCloseable {
   }
 
   private static long[] pairing(ModelConfig config) {
-    int d = config.headDim();
+    int d = config.attention().headDim();
     int turned = config.attentionSize() + config.keyValueSize();
     var rows = new long[turned + config.keyValueSize()];
     for (int i = 0; i < rows.length; i++) {

@@ -10,6 +10,7 @@ import org.bytedeco.pytorch.DoubleOptional;
 import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.TensorVector;
@@ -52,10 +53,12 @@ public final class DecoderPass {
   ///
   /// @param input its scale and normed rows over all N tokens; absent where they were looked up
   /// @param selectedNormed normed rows of the selected tokens, if these are fewer
+  /// @param headNorms normed queries and keys before their gains, where the block norms them
   /// @param attention one differentiable attention a bucket
   private record Block(
       Optional<Normed> input,
       @Nullable Tensor selectedNormed,
+      List<Normed> headNorms,
       List<Attention> attention,
       Tensor headsSA,
       Normed middle,
@@ -63,8 +66,9 @@ public final class DecoderPass {
       Tensor activatedSF,
       Tensor productSF) {}
 
-  /// Scale `[rows, 1]` and normed rows `[rows, H]`.
-  private record Normed(Tensor scale, Tensor rows) {}
+  /// Scale `[rows, 1]` and normed rows `[rows, H]`; of heads `[rows, heads, 1]` and `[rows, heads,
+  /// D]`.
+  record Normed(Tensor scale, Tensor rows) {}
 
   /// A bucket's attention: leaves of a small autograd graph and its result.
   private record Attention(Bucket bucket, Tensor query, Tensor key, Tensor value, Tensor result) {}
@@ -121,11 +125,14 @@ public final class DecoderPass {
     FusedWeights.Layer layer = weights.layer(l);
     int a = config.attentionSize();
     int k = config.keyValueSize();
+    int queryHeads = config.attention().heads();
+    int keyHeads = config.attention().keyValueHeads();
     Tensor selected = l == config.layers() - 1 ? selectedS : null;
     Tensor queries;
     Tensor keysValues;
     Optional<Normed> input = Optional.empty();
     Tensor selectedNormed = null;
+    var headNorms = new ArrayList<Normed>();
     Optional<FusedWeights.FirstProjection> table =
         l == 0 ? weights.firstProjection() : Optional.empty();
     if (selected == null) {
@@ -135,8 +142,9 @@ public final class DecoderPass {
       } else {
         Normed normed = normed(xNH);
         input = Optional.of(normed);
-        qkv = normed.rows.mm(layer.qkvT());
+        qkv = FusedWeights.product(normed.rows, layer.qkvT(), layer.qkvBias());
       }
+      normHeads(weights, l, qkv, 0, queryHeads + keyHeads).ifPresent(headNorms::add);
       turn(qkv, 0, a + k, turnNC);
       queries = qkv.narrow(1, 0, a);
       keysValues = qkv.narrow(1, a, 2L * k);
@@ -149,9 +157,20 @@ public final class DecoderPass {
         Normed normed = normed(xNH);
         input = Optional.of(normed);
         selectedNormed = normed.rows.index_select(0, selected);
-        queries = selectedNormed.mm(layer.qkvT().narrow(1, 0, a));
-        keysValues = normed.rows.mm(layer.qkvT().narrow(1, a, 2L * k));
+        Tensor bias = layer.qkvBias();
+        queries =
+            FusedWeights.product(
+                selectedNormed,
+                layer.qkvT().narrow(1, 0, a),
+                bias == null ? null : bias.narrow(0, 0, a));
+        keysValues =
+            FusedWeights.product(
+                normed.rows,
+                layer.qkvT().narrow(1, a, 2L * k),
+                bias == null ? null : bias.narrow(0, a, 2L * k));
       }
+      normHeads(weights, l, queries, 0, queryHeads).ifPresent(headNorms::add);
+      normHeads(weights, l, keysValues, queryHeads, keyHeads).ifPresent(headNorms::add);
       turn(queries, 0, a, turnSC);
       turn(keysValues, 0, k, turnNC);
     }
@@ -160,21 +179,62 @@ public final class DecoderPass {
     }
 
     List<Attention> attentions = new ArrayList<>();
-    Tensor heads = attend(queries, keysValues, selected != null, attentions);
+    Tensor heads = attend(l, queries, keysValues, selected != null, attentions);
 
     Tensor residual = selected == null ? xNH : xNH.index_select(0, selected);
-    Tensor middle = residual.addmm(heads, layer.outputT());
+    Tensor middle = withBias(residual.addmm(heads, layer.outputT()), layer.outputBias());
     Normed normed = normed(middle);
     int f = config.feedForwardSize();
-    Tensor gateUp = normed.rows.mm(layer.gateUpT());
+    Tensor gateUp = FusedWeights.product(normed.rows, layer.gateUpT(), layer.gateUpBias());
     Tensor activated = torch.silu(gateUp.narrow(1, 0, f));
     Tensor product =
         keepsTape ? activated.mul(gateUp.narrow(1, f, f)) : activated.mul_(gateUp.narrow(1, f, f));
     if (keepsTape) {
       tape.add(
-          new Block(input, selectedNormed, attentions, heads, normed, gateUp, activated, product));
+          new Block(
+              input,
+              selectedNormed,
+              headNorms,
+              attentions,
+              heads,
+              normed,
+              gateUp,
+              activated,
+              product));
     }
-    return keepsTape ? middle.addmm(product, layer.downT()) : middle.addmm_(product, layer.downT());
+    return withBias(
+        keepsTape ? middle.addmm(product, layer.downT()) : middle.addmm_(product, layer.downT()),
+        layer.downBias());
+  }
+
+  static Tensor withBias(Tensor x, @Nullable Tensor bias) {
+    return bias == null ? x : x.add_(bias);
+  }
+
+  /// Norms heads in place, where the block norms them, and multiplies them with their gains.
+  ///
+  /// @param x `[rows, ...]`, of which the first columns are the heads
+  /// @param first which of the query and key heads the first one is
+  /// @return scale and normed heads before the gains
+  static Optional<Normed> normHeads(
+      FusedWeights weights, int layer, Tensor x, int first, int count) {
+    Tensor gains = weights.layer(layer).headGains();
+    if (gains == null) {
+      return Optional.empty();
+    }
+    Tensor heads = headsIn(x, count, gains.size(1));
+    Tensor scale = weights.reciprocalRmsOfHeads(heads);
+    Tensor normed = heads.mul(scale);
+    torch.mul_out(heads, normed, gains.narrow(0, first, count));
+    return Optional.of(new Normed(scale, normed));
+  }
+
+  /// The first columns of `x` as heads, `[rows, count, D]`, without copying.
+  private static Tensor headsIn(Tensor x, int count, long headDim) {
+    return x.as_strided(
+        new long[] {x.size(0), count, headDim},
+        new long[] {x.stride(0), headDim, 1},
+        new LongOptional(x.storage_offset()));
   }
 
   private Normed normed(Tensor x) {
@@ -196,14 +256,15 @@ public final class DecoderPass {
 
   /// Causal attention of each bucket, heads side by side, `[S, A]` (or `[N, A]`).
   private Tensor attend(
-      Tensor queries, Tensor keysValues, boolean selected, List<Attention> attentions) {
-    int d = config.headDim();
-    int kvHeads = config.keyValueHeads();
+      int layer, Tensor queries, Tensor keysValues, boolean selected, List<Attention> attentions) {
+    int d = config.attention().headDim();
+    int kvHeads = config.attention().keyValueHeads();
+    int window = config.attention().window(layer);
     Tensor heads = torch.empty(queries.size(0), config.attentionSize());
     for (Bucket bucket : rows.buckets()) {
       int count = selected ? bucket.queries() : bucket.length();
       int first = selected ? bucket.firstSelected() : bucket.firstToken();
-      Tensor q = headsOf(queries, first, bucket.rows(), count, config.heads(), 0);
+      Tensor q = headsOf(queries, first, bucket.rows(), count, config.attention().heads(), 0);
       Tensor k =
           headsOf(keysValues, bucket.firstToken(), bucket.rows(), bucket.length(), kvHeads, 0);
       Tensor v =
@@ -220,13 +281,14 @@ public final class DecoderPass {
         k = k.detach().set_requires_grad(true);
         v = v.detach().set_requires_grad(true);
         try (var _ = new AutoGradMode(true)) {
-          result = attention(q, k, v);
+          result = attention(q, k, v, window);
         }
         attentions.add(new Attention(bucket, q, k, v, result));
       } else {
-        result = attention(q, k, v);
+        result = attention(q, k, v, window);
       }
-      headsOf(heads, first, bucket.rows(), count, config.heads(), 0).copy_(result.detach());
+      headsOf(heads, first, bucket.rows(), count, config.attention().heads(), 0)
+          .copy_(result.detach());
     }
     return heads;
   }
@@ -235,23 +297,24 @@ public final class DecoderPass {
   private Tensor headsOf(
       Tensor packed, int first, int rowCount, int count, int heads, int firstColumn) {
     long stride = packed.stride(0);
-    int d = config.headDim();
+    int d = config.attention().headDim();
     return packed.as_strided(
         new long[] {rowCount, heads, count, d},
         new long[] {count * stride, d, stride, 1},
         new LongOptional(packed.storage_offset() + first * stride + firstColumn));
   }
 
-  private Tensor attention(Tensor q, Tensor k, Tensor v) {
+  private Tensor attention(Tensor q, Tensor k, Tensor v, int window) {
     long queries = q.size(2);
     long keys = k.size(2);
     Tensor keys4 = repeated(k);
     Tensor values4 = repeated(v);
-    if (queries == keys) {
+    boolean seesAll = keys <= window;
+    if (queries == keys && seesAll) {
       return torch.scaled_dot_product_attention(
           q, keys4, values4, new TensorOptional(), 0, true, new DoubleOptional(), false);
     }
-    if (queries == 1) {
+    if (queries == 1 && seesAll) {
       return torch.scaled_dot_product_attention(
           q, keys4, values4, new TensorOptional(), 0, false, new DoubleOptional(), false);
     }
@@ -259,7 +322,7 @@ public final class DecoderPass {
         q,
         keys4,
         values4,
-        new TensorOptional(lateQueryMask(queries, keys)),
+        new TensorOptional(mask(queries, keys, window)),
         0,
         false,
         new DoubleOptional(),
@@ -268,16 +331,20 @@ public final class DecoderPass {
 
   /// Keys or values with each head repeated for the query heads that share it.
   private Tensor repeated(Tensor k) {
-    int shared = config.heads() / config.keyValueHeads();
+    int shared = config.attention().heads() / config.attention().keyValueHeads();
     return shared == 1 ? k : k.repeat_interleave(shared, new LongOptional(1), new LongOptional());
   }
 
-  /// 0 where a query that starts `keys - queries` later may look and -∞ elsewhere.
-  private static Tensor lateQueryMask(long queries, long keys) {
+  /// 0 where a query that starts `keys - queries` later may look and -∞ elsewhere: behind it, and
+  /// `window` tokens or more before it.
+  private static Tensor mask(long queries, long keys, int window) {
     var mask = new float[Math.toIntExact(queries * keys)];
     for (int i = 0; i < queries; i++) {
-      for (int j = (int) (keys - queries) + i + 1; j < keys; j++) {
-        mask[(int) (i * keys) + j] = Float.NEGATIVE_INFINITY;
+      int self = (int) (keys - queries) + i;
+      for (int j = 0; j < keys; j++) {
+        if (j > self || self - j >= window) {
+          mask[(int) (i * keys) + j] = Float.NEGATIVE_INFINITY;
+        }
       }
     }
     return Tensor.create(mask, queries, keys);
@@ -315,16 +382,19 @@ public final class DecoderPass {
     Block block = tape.get(l);
     int f = config.feedForwardSize();
 
+    addColumnSums(gradient.downBias(), dxSH);
     gradient.down().addmm_(dxSH.t(), block.productSF);
     Tensor dProduct = dxSH.mm(layer.down());
     Tensor dGateUp = torch.empty_like(block.gateUpS2F);
     torch.mul_out(dGateUp.narrow(1, f, f), dProduct, block.activatedSF);
     dProduct.mul_(block.gateUpS2F.narrow(1, f, f));
     torch.silu_backward_out(dGateUp.narrow(1, 0, f), dProduct, block.gateUpS2F.narrow(1, 0, f));
+    addColumnSums(gradient.gateUpBias(), dGateUp);
     Tensor dFolded = dGateUp.t().mm(block.middle.rows);
     unfold(dFolded, value.gateUp(), value.postNorm(), gradient.gateUp(), gradient.postNorm());
     addNormGradient(dxSH, dGateUp.mm(layer.gateUp()), block.middle.rows, block.middle.scale);
 
+    addColumnSums(gradient.outputBias(), dxSH);
     gradient.output().addmm_(dxSH.t(), block.headsSA);
     return attentionBackward(l, dxSH, gradient, value, all);
   }
@@ -349,7 +419,8 @@ public final class DecoderPass {
       dQueries = dQkv.narrow(1, 0, a);
       dKeysValues = dQkv.narrow(1, a, 2L * k);
     }
-    int kvHeads = config.keyValueHeads();
+    int queryHeads = config.attention().heads();
+    int kvHeads = config.attention().keyValueHeads();
     for (Attention attention : block.attention) {
       Bucket bucket = attention.bucket;
       int count = selected ? bucket.queries() : bucket.length();
@@ -360,11 +431,11 @@ public final class DecoderPass {
           torch.grad(
               new TensorVector(attention.result),
               leaves,
-              new TensorVector(headsOf(dHeads, first, n, count, config.heads(), 0)),
+              new TensorVector(headsOf(dHeads, first, n, count, config.attention().heads(), 0)),
               new BoolOptional(),
               false,
               false);
-      headsOf(dQueries, first, n, count, config.heads(), 0).copy_(found.get(0));
+      headsOf(dQueries, first, n, count, config.attention().heads(), 0).copy_(found.get(0));
       int length = bucket.length();
       int token = bucket.firstToken();
       headsOf(dKeysValues, token, n, length, kvHeads, 0).copy_(found.get(1));
@@ -372,17 +443,31 @@ public final class DecoderPass {
     }
 
     Tensor paired = torch.empty_like(layer.qkv());
+    Tensor pairedBias = torch.zeros(a + 2L * k);
     Tensor dxNH;
     Optional<FusedWeights.FirstProjection> table =
         l == 0 ? weights.firstProjection() : Optional.empty();
     if (dQkv != null) {
       turn(dQkv, 0, a + k, turnBack);
+      normHeadsBackward(l, gradient, dQkv, 0, queryHeads + kvHeads, block.headNorms, 0);
       dxNH = dxSH;
     } else {
       turn(dQueries, 0, a, torch.conj_physical(turnSC));
       turn(dKeysValues, 0, k, turnBack);
+      normHeadsBackward(l, gradient, dQueries, 0, queryHeads, block.headNorms, 0);
+      normHeadsBackward(l, gradient, dKeysValues, queryHeads, kvHeads, block.headNorms, 1);
       dxNH = torch.zeros(rows.tokens(), config.hiddenSize());
       dxNH.index_copy_(0, required(selectedS), dxSH);
+    }
+    if (layer.qkvBias() != null) {
+      if (dQkv != null) {
+        addColumnSums(pairedBias, dQkv);
+      } else {
+        addColumnSums(pairedBias.narrow(0, 0, a), dQueries);
+        addColumnSums(pairedBias.narrow(0, a, 2L * k), dKeysValues);
+      }
+      required(gradient.qkvBias())
+          .add_(pairedBias.index_select(0, weights.decoder().unpairedRows()));
     }
     if (table.isPresent()) {
       FusedWeights.FirstProjection first = table.get();
@@ -416,6 +501,44 @@ public final class DecoderPass {
     return dxNH;
   }
 
+  /// Turns the gradient of heads behind norm and gain into that of what came in, in place, and adds
+  /// that of the gains.
+  private void normHeadsBackward(
+      int l,
+      Parameters.Layer gradient,
+      Tensor dx,
+      int first,
+      int count,
+      List<Normed> norms,
+      int which) {
+    Tensor gains = weights.layer(l).headGains();
+    if (gains == null) {
+      return;
+    }
+    int queryHeads = config.attention().heads();
+    Normed norm = norms.get(which);
+    Tensor d = headsIn(dx, count, gains.size(1));
+    Tensor dGains = d.mul(norm.rows).sum(new long[] {0}, false, new ScalarTypeOptional());
+    Tensor unpaired = weights.decoder().unpairedRows().narrow(0, 0, gains.size(1));
+    int ofQueries = Math.clamp(queryHeads - first, 0, count);
+    addColumnSums(gradient.queryNorm(), dGains.narrow(0, 0, ofQueries).index_select(1, unpaired));
+    addColumnSums(
+        gradient.keyNorm(),
+        dGains.narrow(0, ofQueries, count - ofQueries).index_select(1, unpaired));
+    d.mul_(gains.narrow(0, first, count));
+    Tensor mean =
+        d.mul(norm.rows)
+            .sum(new long[] {2}, true, new ScalarTypeOptional())
+            .mul_(new Scalar(-1.0 / gains.size(1)));
+    d.addcmul_(norm.rows, mean).mul_(norm.scale);
+  }
+
+  private static void addColumnSums(@Nullable Tensor sums, Tensor x) {
+    if (sums != null) {
+      sums.add_(x.sum(new long[] {0}, false, new ScalarTypeOptional()));
+    }
+  }
+
   /// Adds to the gradients of a matrix W and a gain g what the gradient of `W diag(g)` says.
   private static void unfold(
       Tensor dFolded, Tensor matrix, Tensor gain, Tensor dMatrix, Tensor dGain) {
@@ -427,7 +550,7 @@ public final class DecoderPass {
   private void addNormGradient(Tensor dx, Tensor g, Tensor n, Tensor scale) {
     Tensor mean =
         g.mul(n)
-            .sum(new long[] {1}, true, new org.bytedeco.pytorch.ScalarTypeOptional())
+            .sum(new long[] {1}, true, new ScalarTypeOptional())
             .mul_(new Scalar(-1.0 / config.hiddenSize()));
     g.addcmul_(n, mean);
     dx.addcmul_(g, scale);

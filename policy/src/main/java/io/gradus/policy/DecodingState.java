@@ -200,35 +200,44 @@ public final class DecodingState implements AutoCloseable {
     Tensor qkv =
         l == 0 && table.isPresent()
             ? table.get().qkv().index_select(0, ids)
-            : xBH.mul(weights.reciprocalRms(xBH)).mm(layer.qkvT());
+            : FusedWeights.product(
+                xBH.mul(weights.reciprocalRms(xBH)), layer.qkvT(), layer.qkvBias());
+    int turned = config.attention().heads() + config.attention().keyValueHeads();
+    var _ = DecoderPass.normHeads(weights, l, qkv, 0, turned);
     DecoderPass.turn(qkv, 0, a + k, turn);
     cache.get(l).select(0, length).copy_(qkv.narrow(1, a, 2L * k).t());
-    Tensor heads = attend(cache.get(l), qkv.narrow(1, 0, a));
-    Tensor middle = xBH.addmm(heads, layer.outputT());
-    Tensor gateUp = middle.mul(weights.reciprocalRms(middle)).mm(layer.gateUpT());
+    Tensor heads = attend(cache.get(l), qkv.narrow(1, 0, a), config.attention().window(l));
+    Tensor middle = DecoderPass.withBias(xBH.addmm(heads, layer.outputT()), layer.outputBias());
+    Tensor gateUp =
+        FusedWeights.product(
+            middle.mul(weights.reciprocalRms(middle)), layer.gateUpT(), layer.gateUpBias());
     Tensor product = torch.silu(gateUp.narrow(1, 0, f)).mul_(gateUp.narrow(1, f, f));
-    return middle.addmm_(product, layer.downT());
+    return DecoderPass.withBias(middle.addmm_(product, layer.downT()), layer.downBias());
   }
 
   /// Attention of one query a row, `[B, A]`, to the slots up to and with the present one.
-  private Tensor attend(Tensor cacheC2KB, Tensor queryBA) {
+  private Tensor attend(Tensor cacheC2KB, Tensor queryBA, int window) {
     // Query heads that share a key head are its queries: no key is copied for them.
-    int d = config.headDim();
-    int kvHeads = config.keyValueHeads();
-    int shared = config.heads() / kvHeads;
+    int d = config.attention().headDim();
+    int kvHeads = config.attention().keyValueHeads();
+    int shared = config.attention().heads() / kvHeads;
     int b = rows();
-    long[] shape = {length + 1L, kvHeads, 1, d, b};
+    // The slots of a window are the last ones, for every row.
+    long first = Math.max(0, length + 1L - window);
+    long[] shape = {length + 1L - first, kvHeads, 1, d, b};
     long[] strides = {2L * config.keyValueSize() * b, (long) d * b, 0, b, 1};
-    long firstValue = (long) config.keyValueSize() * b;
-    Tensor keys = cacheC2KB.as_strided(shape, strides, new LongOptional(0));
+    long firstKey = first * strides[0];
+    long firstValue = firstKey + (long) config.keyValueSize() * b;
+    Tensor keys = cacheC2KB.as_strided(shape, strides, new LongOptional(firstKey));
     Tensor values = cacheC2KB.as_strided(shape, strides, new LongOptional(firstValue));
     Tensor query =
         queryBA.t().contiguous().mul_(new Scalar(1 / Math.sqrt(d))).view(kvHeads, shared, d, b);
 
     Tensor scores = keys.mul(query).sum(new long[] {3}, false, new ScalarTypeOptional());
     Tensor padding = mask;
-    if (padding != null) {
-      scores.narrow(0, 0, padding.size(0)).add_(padding);
+    if (padding != null && padding.size(0) > first) {
+      long padded = padding.size(0) - first;
+      scores.narrow(0, 0, padded).add_(padding.narrow(0, first, padded));
     }
     return values
         .mul(scores.softmax(0).unsqueeze(3))

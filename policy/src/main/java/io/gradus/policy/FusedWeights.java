@@ -8,6 +8,7 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
@@ -44,21 +45,30 @@ public final class FusedWeights implements AutoCloseable {
   private final Scalar two;
 
   private final Scalar reciprocalWidth;
+  private final Scalar reciprocalHeadDim;
   private final Tensor epsilon;
 
   /// The table of rewriting 3, if there is one.
   private final @Nullable FirstProjection firstProjection;
 
-  /// One block's matrices and their transposed views.
+  /// One block's matrices and their transposed views, and what else it has; null what it does not.
+  ///
+  /// @param headGains gains of the norms of all query heads, then of all key heads, `[heads + key
+  ///   heads, D]`, in pairs like the heads
   record Layer(
       Tensor qkv,
       Tensor qkvT,
+      @Nullable Tensor qkvBias,
+      @Nullable Tensor headGains,
       Tensor output,
       Tensor outputT,
+      @Nullable Tensor outputBias,
       Tensor gateUp,
       Tensor gateUpT,
+      @Nullable Tensor gateUpBias,
       Tensor down,
-      Tensor downT) {}
+      Tensor downT,
+      @Nullable Tensor downBias) {}
 
   /// The first block's normed embedding and its projections, for each token of the vocabulary.
   ///
@@ -74,29 +84,37 @@ public final class FusedWeights implements AutoCloseable {
     try (var _ = new PointerScope()) {
       two = own(new Scalar(2.0));
       reciprocalWidth = own(new Scalar(1.0 / config.hiddenSize()));
+      reciprocalHeadDim = own(new Scalar(1.0 / config.attention().headDim()));
       epsilon = own(Tensor.create((float) config.rmsNormEpsilon()));
       embedding = weights.embedding();
       for (int l = 0; l < config.layers(); l++) {
         Parameters.Layer layer = weights.layer(l);
         Tensor qkv = own(layer.qkv().index_select(0, decoder.pairedRows()).mul_(layer.inputNorm()));
         Tensor gateUp = own(layer.gateUp().mul(layer.postNorm()));
+        Tensor bias = layer.qkvBias();
         layers.add(
             new Layer(
                 qkv,
                 own(qkv.t()),
+                bias == null ? null : own(bias.index_select(0, decoder.pairedRows())),
+                headGains(layer),
                 layer.output(),
                 own(layer.output().t()),
+                layer.outputBias(),
                 gateUp,
                 own(gateUp.t()),
+                layer.gateUpBias(),
                 layer.down(),
-                own(layer.down().t())));
+                own(layer.down().t()),
+                layer.downBias()));
       }
       outputVH = own(weights.outputProjection().mul(weights.finalNorm()));
       outputHV = own(outputVH.t());
       if (config.vocabSize() <= LARGEST_TABULATED_VOCABULARY) {
         Tensor scale = own(reciprocalRms(embedding));
         Tensor normed = own(embedding.mul(scale));
-        Tensor qkv = own(normed.mm(layers.getFirst().qkvT()));
+        Layer first = layers.getFirst();
+        Tensor qkv = own(product(normed, first.qkvT(), first.qkvBias()));
         firstProjection = new FirstProjection(scale, normed, qkv);
       } else {
         firstProjection = null;
@@ -132,10 +150,42 @@ public final class FusedWeights implements AutoCloseable {
     return hiddenSH.mm(outputHV);
   }
 
+  /// `x W + b`, rows of `x` by a transposed matrix, with the bias where there is one.
+  static Tensor product(Tensor x, Tensor matrixT, @Nullable Tensor bias) {
+    return bias == null ? x.mm(matrixT) : torch.addmm(bias, x, matrixT);
+  }
+
   /// `1 / sqrt(mean(x²) + epsilon)` of each row of `x`, `[rows, 1]`.
   Tensor reciprocalRms(Tensor x) {
+    return reciprocalRms(x, reciprocalWidth);
+  }
+
+  /// The same of each head of `x`, `[rows, heads, D]`: `[rows, heads, 1]`.
+  Tensor reciprocalRmsOfHeads(Tensor x) {
+    return reciprocalRms(x, reciprocalHeadDim);
+  }
+
+  private Tensor reciprocalRms(Tensor x, Scalar reciprocal) {
     Tensor norm = torch.linalg_vector_norm(x, two, new long[] {-1}, true, new ScalarTypeOptional());
-    return epsilon.addcmul(norm, norm, reciprocalWidth).rsqrt_();
+    return epsilon.addcmul(norm, norm, reciprocal).rsqrt_();
+  }
+
+  private @Nullable Tensor headGains(Parameters.Layer layer) {
+    Tensor query = layer.queryNorm();
+    Tensor key = layer.keyNorm();
+    if (query == null || key == null) {
+      return null;
+    }
+    AttentionShape attention = decoder.config().attention();
+    // The first rows of the pairing are those of one head.
+    Tensor paired = decoder.pairedRows().narrow(0, 0, attention.headDim());
+    Tensor ofQueries = query.index_select(0, paired).view(1, -1);
+    Tensor ofKeys = key.index_select(0, paired).view(1, -1);
+    return own(
+        torch.cat(
+            new TensorVector(
+                ofQueries.expand(attention.heads(), attention.headDim()),
+                ofKeys.expand(attention.keyValueHeads(), attention.headDim()))));
   }
 
   @Override

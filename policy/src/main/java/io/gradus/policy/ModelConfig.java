@@ -5,30 +5,28 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/// The shape of a Llama decoder and the ids of its vocabulary.
+/// The shape of a decoder and the ids of its vocabulary.
 ///
+/// @param family which other programs know it as, and what its parts follow from
 /// @param vocabSize rows of the embedding; at least the size of the vocabulary
 /// @param hiddenSize width of the residual stream
 /// @param layers number of blocks
-/// @param heads query heads
-/// @param keyValueHeads key and value heads; divides `heads`
-/// @param headDim width of a head, even
+/// @param attention how the blocks attend
 /// @param feedForwardSize inner width of the gated feed-forward block
-/// @param ropeTheta base of the rotary embedding
+/// @param feedForwardBias whether its three projections have biases
 /// @param rmsNormEpsilon added to the mean square before the root
 /// @param tiedEmbedding whether the output projection is the embedding
 /// @param maxPositions bound of prompt and completion together, in tokens
 /// @param positionIds what the rotary embedding turns by
 /// @param vocabulary text of the ids, and which of them are special
 public record ModelConfig(
+    Family family,
     int vocabSize,
     int hiddenSize,
     int layers,
-    int heads,
-    int keyValueHeads,
-    int headDim,
+    AttentionShape attention,
     int feedForwardSize,
-    double ropeTheta,
+    boolean feedForwardBias,
     double rmsNormEpsilon,
     boolean tiedEmbedding,
     int maxPositions,
@@ -39,24 +37,12 @@ public record ModelConfig(
     require("vocab_size", vocabSize, 2, 1 << 22);
     require("hidden_size", hiddenSize, 1, 1 << 16);
     require("num_hidden_layers", layers, 1, 1024);
-    require("num_attention_heads", heads, 1, 1024);
-    require("num_key_value_heads", keyValueHeads, 1, heads);
-    require("head_dim", headDim, 2, 1024);
     require("intermediate_size", feedForwardSize, 1, 1 << 20);
     require("max_position_embeddings", maxPositions, 1, 1 << 24);
-    if (headDim % 2 != 0) {
+    if (!attention.windows().isEmpty() && attention.windows().size() != layers) {
       throw new IllegalArgumentException(
-          "head_dim is %d but must be even: the rotary embedding turns pairs".formatted(headDim));
-    }
-    if (heads % keyValueHeads != 0) {
-      throw new IllegalArgumentException(
-          "num_key_value_heads is %d but must divide num_attention_heads, which is %d"
-              .formatted(keyValueHeads, heads));
-    }
-    if (!(ropeTheta > 1 && ropeTheta < 1e12)) {
-      throw new IllegalArgumentException(
-          "rope_theta is %s but must be in (1, 1e12); the usual value is 10000"
-              .formatted(ropeTheta));
+          "there are %d windows but num_hidden_layers is %d"
+              .formatted(attention.windows().size(), layers));
     }
     if (!(rmsNormEpsilon > 0 && rmsNormEpsilon < 1)) {
       throw new IllegalArgumentException(
@@ -70,17 +56,43 @@ public record ModelConfig(
     }
   }
 
-  /// The same model with another set of token texts.
-  public ModelConfig withVocabulary(CharacterVocabulary other) {
+  /// A Llama without biases and windows, as one from scratch is.
+  public static ModelConfig llama(
+      int vocabSize,
+      int hiddenSize,
+      int layers,
+      AttentionShape attention,
+      int feedForwardSize,
+      double rmsNormEpsilon,
+      boolean tiedEmbedding,
+      int maxPositions,
+      PositionIds positionIds,
+      CharacterVocabulary vocabulary) {
     return new ModelConfig(
+        Family.LLAMA,
         vocabSize,
         hiddenSize,
         layers,
-        heads,
-        keyValueHeads,
-        headDim,
+        attention,
         feedForwardSize,
-        ropeTheta,
+        false,
+        rmsNormEpsilon,
+        tiedEmbedding,
+        maxPositions,
+        positionIds,
+        vocabulary);
+  }
+
+  /// The same model with another set of token texts.
+  public ModelConfig withVocabulary(CharacterVocabulary other) {
+    return new ModelConfig(
+        family,
+        vocabSize,
+        hiddenSize,
+        layers,
+        attention,
+        feedForwardSize,
+        feedForwardBias,
         rmsNormEpsilon,
         tiedEmbedding,
         maxPositions,
@@ -90,22 +102,19 @@ public record ModelConfig(
 
   /// Width of all query heads together.
   public int attentionSize() {
-    return heads * headDim;
+    return attention.heads() * attention.headDim();
   }
 
   /// Width of all key heads together, and of all value heads.
   public int keyValueSize() {
-    return keyValueHeads * headDim;
+    return attention.keyValueHeads() * attention.headDim();
   }
 
   /// Number of weights; a tied embedding counts once.
   public long parameterCount() {
-    long perLayer =
-        2L * hiddenSize
-            + (long) hiddenSize * (attentionSize() + 2L * keyValueSize())
-            + (long) hiddenSize * attentionSize()
-            + 3L * hiddenSize * feedForwardSize;
-    return (tiedEmbedding ? 1L : 2L) * vocabSize * hiddenSize + layers * perLayer + hiddenSize;
+    return parameterShapes().values().stream()
+        .mapToLong(shape -> shape.stream().reduce(1L, Math::multiplyExact))
+        .sum();
   }
 
   /// Shapes of all parameters by their Hugging Face names, in transformers' order; a tied output
@@ -119,13 +128,17 @@ public record ModelConfig(
     shapes.put("model.embed_tokens.weight", List.of((long) vocabSize, h));
     for (int l = 0; l < layers; l++) {
       String prefix = "model.layers." + l + ".";
-      shapes.put(prefix + "self_attn.q_proj.weight", List.of(a, h));
-      shapes.put(prefix + "self_attn.k_proj.weight", List.of(k, h));
-      shapes.put(prefix + "self_attn.v_proj.weight", List.of(k, h));
-      shapes.put(prefix + "self_attn.o_proj.weight", List.of(h, a));
-      shapes.put(prefix + "mlp.gate_proj.weight", List.of(f, h));
-      shapes.put(prefix + "mlp.up_proj.weight", List.of(f, h));
-      shapes.put(prefix + "mlp.down_proj.weight", List.of(h, f));
+      linear(shapes, prefix + "self_attn.q_proj", a, h, attention.inputBias());
+      linear(shapes, prefix + "self_attn.k_proj", k, h, attention.inputBias());
+      linear(shapes, prefix + "self_attn.v_proj", k, h, attention.inputBias());
+      linear(shapes, prefix + "self_attn.o_proj", h, a, attention.outputBias());
+      if (attention.normed()) {
+        shapes.put(prefix + "self_attn.q_norm.weight", List.of((long) attention.headDim()));
+        shapes.put(prefix + "self_attn.k_norm.weight", List.of((long) attention.headDim()));
+      }
+      linear(shapes, prefix + "mlp.gate_proj", f, h, feedForwardBias);
+      linear(shapes, prefix + "mlp.up_proj", f, h, feedForwardBias);
+      linear(shapes, prefix + "mlp.down_proj", h, f, feedForwardBias);
       shapes.put(prefix + "input_layernorm.weight", List.of(h));
       shapes.put(prefix + "post_attention_layernorm.weight", List.of(h));
     }
@@ -136,7 +149,15 @@ public record ModelConfig(
     return Collections.unmodifiableMap(shapes);
   }
 
-  private static void require(String name, int value, int least, int most) {
+  private static void linear(
+      Map<String, List<Long>> shapes, String name, long outputs, long inputs, boolean hasBias) {
+    shapes.put(name + ".weight", List.of(outputs, inputs));
+    if (hasBias) {
+      shapes.put(name + ".bias", List.of(outputs));
+    }
+  }
+
+  static void require(String name, int value, int least, int most) {
     if (value < least || value > most) {
       throw new IllegalArgumentException(
           "%s is %d but must be in [%d, %d]".formatted(name, value, least, most));

@@ -2,7 +2,9 @@ package io.gradus.policy;
 
 import io.gradus.policy.nativememory.NativeMemory;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -10,6 +12,7 @@ import java.util.function.Supplier;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.jspecify.annotations.Nullable;
 
 /// One flat buffer of fp32 numbers, and views on it for every parameter of a decoder; it holds
 /// either weights or gradients.
@@ -31,54 +34,46 @@ public final class Parameters implements AutoCloseable {
   private final Tensor outputProjection;
   private final List<Layer> layers = new ArrayList<>();
 
-  /// Views on the parameters of one block.
+  /// Views on the parameters of one block; null what it does not have.
   ///
   /// @param qkv query, key and value projections, `[A + 2K, H]`
+  /// @param qkvBias `[A + 2K]`
+  /// @param queryNorm gains of the norm of each query head, `[D]`
+  /// @param keyNorm the same of key heads
   /// @param output projection of the heads back to the residual stream, `[H, A]`
+  /// @param outputBias `[H]`
   /// @param gateUp gate and up projections, `[2F, H]`
+  /// @param gateUpBias `[2F]`
   /// @param down `[H, F]`
+  /// @param downBias `[H]`
   /// @param inputNorm gains before attention, `[H]`
   /// @param postNorm gains before the feed-forward block, `[H]`
   record Layer(
-      Tensor qkv, Tensor output, Tensor gateUp, Tensor down, Tensor inputNorm, Tensor postNorm) {}
+      Tensor qkv,
+      @Nullable Tensor qkvBias,
+      @Nullable Tensor queryNorm,
+      @Nullable Tensor keyNorm,
+      Tensor output,
+      @Nullable Tensor outputBias,
+      Tensor gateUp,
+      @Nullable Tensor gateUpBias,
+      Tensor down,
+      @Nullable Tensor downBias,
+      Tensor inputNorm,
+      Tensor postNorm) {}
 
   private Parameters(ModelConfig config, Supplier<Tensor> buffer) {
     try (var _ = new PointerScope()) {
       flat = own(buffer.get());
-      var cursor = new Cursor();
-      int h = config.hiddenSize();
-      int a = config.attentionSize();
-      int k = config.keyValueSize();
-      int f = config.feedForwardSize();
-      embedding = named(cursor, "model.embed_tokens.weight", config.vocabSize(), h);
+      var layout = new Layout(config);
+      embedding = layout.view("model.embed_tokens.weight");
       for (int l = 0; l < config.layers(); l++) {
-        String prefix = "model.layers." + l + ".";
-        cursor.align();
-        Tensor qkv = view(cursor.offset, a + 2L * k, h);
-        named(cursor, prefix + "self_attn.q_proj.weight", a, h);
-        named(cursor, prefix + "self_attn.k_proj.weight", k, h);
-        named(cursor, prefix + "self_attn.v_proj.weight", k, h);
-        cursor.align();
-        Tensor output = named(cursor, prefix + "self_attn.o_proj.weight", h, a);
-        cursor.align();
-        Tensor gateUp = view(cursor.offset, 2L * f, h);
-        named(cursor, prefix + "mlp.gate_proj.weight", f, h);
-        named(cursor, prefix + "mlp.up_proj.weight", f, h);
-        cursor.align();
-        Tensor down = named(cursor, prefix + "mlp.down_proj.weight", h, f);
-        cursor.align();
-        Tensor inputNorm = named(cursor, prefix + "input_layernorm.weight", h);
-        cursor.align();
-        Tensor postNorm = named(cursor, prefix + "post_attention_layernorm.weight", h);
-        layers.add(new Layer(qkv, output, gateUp, down, inputNorm, postNorm));
+        layers.add(layout.layer("model.layers." + l + "."));
       }
-      cursor.align();
-      finalNorm = named(cursor, "model.norm.weight", h);
-      cursor.align();
-      outputProjection =
-          config.tiedEmbedding()
-              ? embedding
-              : named(cursor, "lm_head.weight", config.vocabSize(), h);
+      finalNorm = layout.view("model.norm.weight");
+      outputProjection = config.tiedEmbedding() ? embedding : layout.view("lm_head.weight");
+      // In the order of transformers, which is not that of the buffer.
+      config.parameterShapes().keySet().forEach(name -> byName.put(name, layout.view(name)));
     }
   }
 
@@ -100,20 +95,7 @@ public final class Parameters implements AutoCloseable {
 
   /// Numbers in the flat buffer, padding included.
   static long flatSize(ModelConfig config) {
-    long qkv = (config.attentionSize() + 2L * config.keyValueSize()) * config.hiddenSize();
-    long h = config.hiddenSize();
-    long f = config.feedForwardSize();
-    long perLayer =
-        aligned(qkv)
-            + aligned(h * config.attentionSize())
-            + aligned(2 * f * h)
-            + aligned(h * f)
-            + 2 * aligned(h);
-    long vocabulary = aligned(config.vocabSize() * h);
-    return vocabulary
-        + config.layers() * perLayer
-        + aligned(h)
-        + (config.tiedEmbedding() ? 0 : vocabulary);
+    return Placement.of(config).size();
   }
 
   /// The whole buffer, `[flatSize]`.
@@ -152,40 +134,102 @@ public final class Parameters implements AutoCloseable {
     owned.clear();
   }
 
-  private Tensor named(Cursor cursor, String name, long... shape) {
-    long size = 1;
-    for (long dimension : shape) {
-      size *= dimension;
-    }
-    Tensor view = view(cursor.offset, shape);
-    byName.put(name, view);
-    cursor.offset += size;
-    return view;
-  }
-
-  private Tensor view(long offset, long... shape) {
-    long size = 1;
-    for (long dimension : shape) {
-      size *= dimension;
-    }
-    return own(flat.narrow(0, offset, size).view(shape));
-  }
-
   private Tensor own(Tensor tensor) {
     tensor.retainReference();
     owned.add(tensor);
     return tensor;
   }
 
-  private static long aligned(long size) {
-    return (size + ALIGNMENT_FLOATS - 1) / ALIGNMENT_FLOATS * ALIGNMENT_FLOATS;
+  /// Where each parameter begins in the buffer.
+  private record Placement(Map<String, Long> offsets, long size) {
+
+    /// Names of projections that one view spans.
+    private static final List<String> FUSED =
+        List.of("self_attn.k_proj", "self_attn.v_proj", "mlp.up_proj");
+
+    static Placement of(ModelConfig config) {
+      var offsets = new HashMap<String, Long>();
+      long end = 0;
+      for (String kind : List.of(".weight", ".bias")) {
+        for (Map.Entry<String, List<Long>> parameter : config.parameterShapes().entrySet()) {
+          String name = parameter.getKey();
+          if (!name.endsWith(kind)) {
+            continue;
+          }
+          if (FUSED.stream().noneMatch(fused -> name.endsWith(fused + kind))) {
+            end = aligned(end);
+          }
+          offsets.put(name, end);
+          end += parameter.getValue().stream().reduce(1L, Math::multiplyExact);
+        }
+      }
+      return new Placement(offsets, aligned(end));
+    }
+
+    private static long aligned(long size) {
+      return (size + ALIGNMENT_FLOATS - 1) / ALIGNMENT_FLOATS * ALIGNMENT_FLOATS;
+    }
   }
 
-  private static final class Cursor {
-    private long offset;
+  /// Makes the views.
+  private final class Layout {
+    private final Map<String, List<Long>> shapes;
+    private final Placement placement;
 
-    void align() {
-      offset = aligned(offset);
+    Layout(ModelConfig config) {
+      shapes = config.parameterShapes();
+      placement = Placement.of(config);
+    }
+
+    Layer layer(String prefix) {
+      String attention = prefix + "self_attn.";
+      String mlp = prefix + "mlp.";
+      return new Layer(
+          view(
+              attention + "q_proj.weight",
+              attention + "k_proj.weight",
+              attention + "v_proj.weight"),
+          present(attention + "q_proj.bias", attention + "k_proj.bias", attention + "v_proj.bias"),
+          present(attention + "q_norm.weight"),
+          present(attention + "k_norm.weight"),
+          view(attention + "o_proj.weight"),
+          present(attention + "o_proj.bias"),
+          view(mlp + "gate_proj.weight", mlp + "up_proj.weight"),
+          present(mlp + "gate_proj.bias", mlp + "up_proj.bias"),
+          view(mlp + "down_proj.weight"),
+          present(mlp + "down_proj.bias"),
+          view(prefix + "input_layernorm.weight"),
+          view(prefix + "post_attention_layernorm.weight"));
+    }
+
+    private @Nullable Tensor present(String... names) {
+      return shapes.containsKey(names[0]) ? view(names) : null;
+    }
+
+    /// A view on neighbours, one below the other.
+    Tensor view(String... names) {
+      long[] shape = shape(names[0]);
+      for (int i = 1; i < names.length; i++) {
+        shape[0] += shape(names[i])[0];
+      }
+      long size = Arrays.stream(shape).reduce(1, Math::multiplyExact);
+      return own(flat.narrow(0, offset(names[0]), size).view(shape));
+    }
+
+    private long[] shape(String name) {
+      return required(shapes, name).stream().mapToLong(Long::longValue).toArray();
+    }
+
+    private long offset(String name) {
+      return required(placement.offsets(), name);
+    }
+
+    private static <T> T required(Map<String, T> values, String name) {
+      T value = values.get(name);
+      if (value == null) {
+        throw new IllegalStateException("the model has no parameter " + name);
+      }
+      return value;
     }
   }
 }

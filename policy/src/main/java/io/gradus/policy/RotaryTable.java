@@ -4,8 +4,8 @@ import io.gradus.policy.nativememory.Scoped;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
-/// The complex numbers `exp(i p θ^(-2j/d))` that turn the pairs of query and key heads at position
-/// p.
+/// The complex numbers `exp(i p f_j)`, f the frequencies of a [Rope], that turn the pairs of query
+/// and key heads at position p.
 ///
 /// Rows are positions; a row holds the d/2 numbers of one head, repeated for every query and key
 /// head, so that one contiguous multiplication serves all. Angles are rounded to float the way
@@ -17,15 +17,16 @@ import org.bytedeco.pytorch.global.torch;
 record RotaryTable(int positions, Tensor turnPC, Tensor turnBackPC) implements AutoCloseable {
 
   static RotaryTable of(ModelConfig config, int positions) {
-    int pairs = config.headDim() / 2;
-    int heads = config.heads() + config.keyValueHeads();
+    AttentionShape attention = config.attention();
+    float[] frequencies = attention.rope().frequencies(attention.headDim());
+    int pairs = frequencies.length;
+    int heads = attention.heads() + attention.keyValueHeads();
     var turn = new float[positions * heads * pairs * 2];
     int at = 0;
     for (int p = 0; p < positions; p++) {
       int row = at;
       for (int j = 0; j < pairs; j++) {
-        float frequency = (float) (1.0 / Math.pow(config.ropeTheta(), 2.0 * j / config.headDim()));
-        float angle = p * frequency;
+        float angle = p * frequencies[j];
         turn[at++] = (float) Math.cos(angle);
         turn[at++] = (float) Math.sin(angle);
       }

@@ -10,25 +10,24 @@ import java.util.stream.Stream;
 import org.bytedeco.javacpp.PointerScope;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
 class DecoderTest {
 
-  static Stream<Arguments> configs() {
+  static Stream<ModelConfig> configs() {
     return Stream.of(
-        Arguments.of(16, 2, 4, true, PositionIds.DIGIT_COUPLED),
-        Arguments.of(16, 1, 2, false, PositionIds.DIGIT_COUPLED),
-        Arguments.of(20, 3, 1, true, PositionIds.SEQUENTIAL),
-        Arguments.of(1100, 2, 2, false, PositionIds.SEQUENTIAL));
+        ReferenceDecoder.smallConfig(16, 2, 4, true, PositionIds.DIGIT_COUPLED),
+        ReferenceDecoder.smallConfig(16, 1, 2, false, PositionIds.DIGIT_COUPLED),
+        ReferenceDecoder.smallConfig(20, 3, 1, true, PositionIds.SEQUENTIAL),
+        ReferenceDecoder.smallConfig(1100, 2, 2, false, PositionIds.SEQUENTIAL),
+        ReferenceDecoder.fullConfig(16, 2, 2),
+        ReferenceDecoder.fullConfig(1100, 3, 1));
   }
 
   @ParameterizedTest
   @MethodSource("configs")
-  void agreesWithPlainLoopsAtEverySelectedToken(
-      int vocabSize, int layers, int keyValueHeads, boolean tied, PositionIds positionIds) {
-    ModelConfig config =
-        ReferenceDecoder.smallConfig(vocabSize, layers, keyValueHeads, tied, positionIds);
+  void agreesWithPlainLoopsAtEverySelectedToken(ModelConfig config) {
+    int vocabSize = config.vocabSize();
     int[] firstNeeded = {4, 3, 6, 0};
     try (Decoder decoder = ReferenceDecoder.decoderWithGains(config, 1);
         FusedWeights weights = decoder.fused();

@@ -14,7 +14,6 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /// Steps against plain loops over the whole rows, which know no cache.
@@ -23,20 +22,19 @@ class DecodingStateTest {
   /// Lengths of the prompts; the first two rows share one.
   private static final int[] LENGTHS = {2, 2, 2, 3, 5, 5, 5, 5, 5, 5, 5, 9};
 
-  static Stream<Arguments> configs() {
+  static Stream<ModelConfig> configs() {
     return Stream.of(
-        Arguments.of(16, 2, 4, PositionIds.DIGIT_COUPLED),
-        Arguments.of(16, 2, 2, PositionIds.SEQUENTIAL),
-        Arguments.of(20, 3, 1, PositionIds.SEQUENTIAL),
-        Arguments.of(1100, 1, 2, PositionIds.SEQUENTIAL));
+        ReferenceDecoder.smallConfig(16, 2, 4, true, PositionIds.DIGIT_COUPLED),
+        ReferenceDecoder.smallConfig(16, 2, 2, true, PositionIds.SEQUENTIAL),
+        ReferenceDecoder.smallConfig(20, 3, 1, true, PositionIds.SEQUENTIAL),
+        ReferenceDecoder.smallConfig(1100, 1, 2, true, PositionIds.SEQUENTIAL),
+        ReferenceDecoder.fullConfig(16, 2, 2),
+        ReferenceDecoder.fullConfig(1100, 3, 1));
   }
 
   @ParameterizedTest
   @MethodSource("configs")
-  void agreesWithPlainLoopsWhicheverRowsStay(
-      int vocabSize, int layers, int keyValueHeads, PositionIds positionIds) {
-    ModelConfig config =
-        ReferenceDecoder.smallConfig(vocabSize, layers, keyValueHeads, true, positionIds);
+  void agreesWithPlainLoopsWhicheverRowsStay(ModelConfig config) {
     try (Decoder decoder = ReferenceDecoder.decoderWithGains(config, 5);
         FusedWeights weights = decoder.fused();
         var _ = new PointerScope()) {

@@ -1,5 +1,7 @@
 package io.gradus.policy;
 
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -40,8 +42,9 @@ public final class ReferenceDecoder {
   /// Logits at every position of a row, `[T][V]`.
   public double[][] logits(int[] ids) {
     int h = config.hiddenSize();
-    int d = config.headDim();
-    int shared = config.heads() / config.keyValueHeads();
+    AttentionShape attention = config.attention();
+    int d = attention.headDim();
+    int shared = attention.heads() / attention.keyValueHeads();
     double[] embedding = weight("model.embed_tokens.weight");
     var x = new double[ids.length][h];
     var positions = new int[ids.length];
@@ -57,22 +60,27 @@ public final class ReferenceDecoder {
       double[][] q = multiply(normed, prefix + "self_attn.q_proj.weight", config.attentionSize());
       double[][] k = multiply(normed, prefix + "self_attn.k_proj.weight", config.keyValueSize());
       double[][] v = multiply(normed, prefix + "self_attn.v_proj.weight", config.keyValueSize());
+      if (attention.normed()) {
+        normHeads(q, prefix + "self_attn.q_norm.weight");
+        normHeads(k, prefix + "self_attn.k_norm.weight");
+      }
       turn(q, positions);
       turn(k, positions);
+      int window = attention.window(l);
       var heads = new double[ids.length][config.attentionSize()];
-      for (int head = 0; head < config.heads(); head++) {
+      for (int head = 0; head < attention.heads(); head++) {
         int from = head / shared * d;
         for (int t = 0; t < ids.length; t++) {
           var score = new double[t + 1];
           double sum = 0;
-          for (int s = 0; s <= t; s++) {
+          for (int s = Math.max(0, t - window + 1); s <= t; s++) {
             for (int i = 0; i < d; i++) {
               score[s] += q[t][head * d + i] * k[s][from + i];
             }
             score[s] = Math.exp(score[s] / Math.sqrt(d));
             sum += score[s];
           }
-          for (int s = 0; s <= t; s++) {
+          for (int s = Math.max(0, t - window + 1); s <= t; s++) {
             for (int i = 0; i < d; i++) {
               heads[t][head * d + i] += score[s] / sum * v[s][from + i];
             }
@@ -111,16 +119,28 @@ public final class ReferenceDecoder {
   }
 
   private void turn(double[][] x, int[] positions) {
-    int d = config.headDim();
+    int d = config.attention().headDim();
+    float[] frequencies = config.attention().rope().frequencies(d);
     for (int t = 0; t < x.length; t++) {
       for (int head = 0; head < x[t].length; head += d) {
         for (int i = 0; i < d / 2; i++) {
-          double angle = positions[t] * Math.pow(config.ropeTheta(), -2.0 * i / d);
+          double angle = positions[t] * (double) frequencies[i];
           double first = x[t][head + i];
           double second = x[t][head + i + d / 2];
           x[t][head + i] = first * Math.cos(angle) - second * Math.sin(angle);
           x[t][head + i + d / 2] = second * Math.cos(angle) + first * Math.sin(angle);
         }
+      }
+    }
+  }
+
+  private void normHeads(double[][] x, String gainName) {
+    int d = config.attention().headDim();
+    for (double[] row : x) {
+      for (int head = 0; head < row.length; head += d) {
+        double[][] normed =
+            norm(new double[][] {Arrays.copyOfRange(row, head, head + d)}, gainName);
+        System.arraycopy(normed[0], 0, row, head, d);
       }
     }
   }
@@ -143,9 +163,12 @@ public final class ReferenceDecoder {
 
   private double[][] multiply(double[][] x, String matrixName, int outputs) {
     double[] matrix = weight(matrixName);
+    String biasName = matrixName.replace(".weight", ".bias");
+    double[] bias = weights.getOrDefault(biasName, new double[outputs]);
     var result = new double[x.length][outputs];
     for (int t = 0; t < x.length; t++) {
       for (int o = 0; o < outputs; o++) {
+        result[t][o] = bias[o];
         for (int i = 0; i < x[t].length; i++) {
           result[t][o] += x[t][i] * matrix[o * x[t].length + i];
         }
@@ -165,15 +188,12 @@ public final class ReferenceDecoder {
   /// Rows that share a configuration, for tests: small, with everything that can go wrong.
   public static ModelConfig smallConfig(
       int vocabSize, int layers, int keyValueHeads, boolean tied, PositionIds positionIds) {
-    return new ModelConfig(
+    return ModelConfig.llama(
         vocabSize,
         12,
         layers,
-        4,
-        keyValueHeads,
-        6,
+        AttentionShape.llama(4, keyValueHeads, 6, Rope.plain(100)),
         10,
-        100,
         1e-5,
         tied,
         64,
@@ -181,15 +201,46 @@ public final class ReferenceDecoder {
         CharacterVocabulary.ARITHMETIC);
   }
 
-  /// A decoder whose gains are not 1, so that a forgotten gain is seen.
+  /// The same with everything that a family may have: biases everywhere, normed heads, and a window
+  /// in every second block.
+  public static ModelConfig fullConfig(int vocabSize, int layers, int keyValueHeads) {
+    var windows = new ArrayList<Integer>();
+    for (int l = 0; l < layers; l++) {
+      windows.add(l % 2 == 0 ? 3 : 0);
+    }
+    return new ModelConfig(
+        Family.QWEN3,
+        vocabSize,
+        12,
+        layers,
+        new AttentionShape(
+            4,
+            keyValueHeads,
+            6,
+            new Rope(100, new Rope.Scaling.Llama3(4, 1, 4, 32)),
+            true,
+            true,
+            true,
+            windows),
+        10,
+        true,
+        1e-5,
+        false,
+        64,
+        PositionIds.SEQUENTIAL,
+        CharacterVocabulary.ARITHMETIC);
+  }
+
+  /// A decoder whose gains are not 1 and whose biases are not 0, so that a forgotten one is seen.
   public static Decoder decoderWithGains(ModelConfig config, long seed) {
     Decoder decoder = Decoder.initialize(config, new Initialization(0.8, true), seed);
     var random = new java.util.SplittableRandom(seed);
     for (Map.Entry<String, Tensor> entry : decoder.parameters().entrySet()) {
-      if (entry.getKey().endsWith("norm.weight")) {
+      boolean isBias = entry.getKey().endsWith(".bias");
+      if (isBias || entry.getKey().endsWith("norm.weight")) {
         try (FloatPointer pointer = entry.getValue().data_ptr_float()) {
-          for (int i = 0; i < config.hiddenSize(); i++) {
-            pointer.put(i, (float) random.nextDouble(0.5, 1.5));
+          for (long i = 0; i < entry.getValue().numel(); i++) {
+            pointer.put(i, (float) (random.nextDouble(0.5, 1.5) - (isBias ? 1 : 0)));
           }
         }
       }

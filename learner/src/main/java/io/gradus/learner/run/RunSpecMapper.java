@@ -9,10 +9,12 @@ import io.gradus.learner.objective.Grpo;
 import io.gradus.learner.objective.Objective;
 import io.gradus.learner.objective.Star;
 import io.gradus.learner.schedule.LearningRates;
+import io.gradus.policy.AttentionShape;
 import io.gradus.policy.CharacterVocabulary;
 import io.gradus.policy.Initialization;
 import io.gradus.policy.ModelConfig;
 import io.gradus.policy.PositionIds;
+import io.gradus.policy.Rope;
 import io.gradus.policy.training.OptimizerConfig;
 import io.gradus.run.v1.Correction;
 import io.gradus.run.v1.Optimizer;
@@ -78,15 +80,16 @@ public final class RunSpecMapper {
               throw unknown("model.scratch.position_ids", model.getPositionIdsValue());
         };
     return new FirstWeights.Scratch(
-        new ModelConfig(
+        ModelConfig.llama(
             vocabulary.size(),
             model.getHiddenSize(),
             model.getLayers(),
-            model.getHeads(),
-            model.getKeyValueHeads(),
-            model.getHeadDim(),
+            AttentionShape.llama(
+                model.getHeads(),
+                model.getKeyValueHeads(),
+                model.getHeadDim(),
+                Rope.plain(model.getRopeTheta())),
             model.getFeedForwardSize(),
-            model.getRopeTheta(),
             model.getRmsNormEpsilon(),
             model.getTiedEmbedding(),
             model.getMaxPositions(),

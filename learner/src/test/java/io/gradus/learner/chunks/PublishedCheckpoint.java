@@ -1,11 +1,13 @@
 package io.gradus.learner.chunks;
 
 import io.gradus.core.policy.Lineage;
+import io.gradus.policy.AttentionShape;
 import io.gradus.policy.CharacterVocabulary;
 import io.gradus.policy.Decoder;
 import io.gradus.policy.Initialization;
 import io.gradus.policy.ModelConfig;
 import io.gradus.policy.PositionIds;
+import io.gradus.policy.Rope;
 import io.gradus.policy.checkpoint.CheckpointDirectory;
 import io.gradus.policy.checkpoint.CheckpointDirectory.FileWriter;
 import io.gradus.policy.checkpoint.CheckpointManifest;
@@ -25,15 +27,12 @@ final class PublishedCheckpoint {
   /// Returns the digest of that file.
   static String write(Path store, FileWriter blob) throws IOException {
     var config =
-        new ModelConfig(
+        ModelConfig.llama(
             16,
             8,
             1,
-            2,
-            1,
-            4,
+            AttentionShape.llama(2, 1, 4, Rope.plain(10_000)),
             24,
-            10_000,
             1e-5,
             true,
             64,

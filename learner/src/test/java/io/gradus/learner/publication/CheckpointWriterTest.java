@@ -8,11 +8,13 @@ import io.gradus.core.policy.LearnerEpoch;
 import io.gradus.core.policy.Lineage;
 import io.gradus.core.policy.Manifest;
 import io.gradus.core.policy.PolicyVersion;
+import io.gradus.policy.AttentionShape;
 import io.gradus.policy.CharacterVocabulary;
 import io.gradus.policy.Decoder;
 import io.gradus.policy.Initialization;
 import io.gradus.policy.ModelConfig;
 import io.gradus.policy.PositionIds;
+import io.gradus.policy.Rope;
 import io.gradus.policy.checkpoint.DamagedCheckpointException;
 import io.gradus.policy.nativememory.NativeMemory;
 import io.gradus.policy.training.OptimizerConfig;
@@ -35,8 +37,17 @@ class CheckpointWriterTest {
 
   private static final CharacterVocabulary VOCABULARY = CharacterVocabulary.of("0123456789+=#!*");
   private static final ModelConfig CONFIG =
-      new ModelConfig(
-          17, 16, 1, 2, 2, 8, 32, 10_000, 1e-5, true, 64, PositionIds.DIGIT_COUPLED, VOCABULARY);
+      ModelConfig.llama(
+          17,
+          16,
+          1,
+          AttentionShape.llama(2, 2, 8, Rope.plain(10_000)),
+          32,
+          1e-5,
+          true,
+          64,
+          PositionIds.DIGIT_COUPLED,
+          VOCABULARY);
   private static final GoldRange TEXT =
       new GoldRange("addition/direct", 1, 0, 1, 1L << 40, 16, 1, 3);
 

@@ -8,7 +8,6 @@ import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -137,26 +136,8 @@ public final class CheckpointDirectory {
 
   private static void compareWithConfig(Path directory, ModelConfig config, List<Problem> problems)
       throws IOException {
-    Map<String, List<Long>> expected = new LinkedHashMap<>(config.parameterShapes());
-    try (Safetensors file = Safetensors.open(directory.resolve(MODEL))) {
-      for (Safetensors.Entry entry : file.entries().values()) {
-        List<Long> shape = expected.remove(entry.name());
-        if (shape == null) {
-          problems.add(new Problem(MODEL, "tensor " + entry.name() + " is not part of the model"));
-        } else if (!shape.equals(entry.shape())) {
-          problems.add(
-              new Problem(
-                  MODEL,
-                  "tensor %s has shape %s but must have %s"
-                      .formatted(entry.name(), entry.shape(), shape)));
-        } else if (entry.dtype() == Dtype.I64 || entry.dtype() == Dtype.I32) {
-          problems.add(
-              new Problem(MODEL, "tensor %s has dtype %s".formatted(entry.name(), entry.dtype())));
-        }
-      }
-    }
-    for (String name : expected.keySet()) {
-      problems.add(new Problem(MODEL, "tensor " + name + " is missing"));
+    try (WeightFiles files = WeightFiles.open(directory)) {
+      problems.addAll(files.compareWith(config));
     }
   }
 
@@ -164,18 +145,14 @@ public final class CheckpointDirectory {
   ///
   /// @throws DamagedCheckpointException if a tensor is missing, superfluous or of another shape
   public static void loadWeights(Path directory, Decoder decoder) throws IOException {
-    Path path = directory.resolve(MODEL);
-    if (!Files.exists(path)) {
-      throw new DamagedCheckpointException(path, "is missing; sharded weights are not supported");
-    }
-    var problems = new ArrayList<Problem>();
-    compareWithConfig(directory, decoder.config(), problems);
-    if (!problems.isEmpty()) {
-      throw new DamagedCheckpointException(path, problems.getFirst().message());
-    }
-    try (Safetensors file = Safetensors.open(path)) {
+    try (WeightFiles files = WeightFiles.open(directory)) {
+      List<Problem> problems = files.compareWith(decoder.config());
+      if (!problems.isEmpty()) {
+        Problem first = problems.getFirst();
+        throw new DamagedCheckpointException(directory.resolve(first.file()), first.message());
+      }
       for (Map.Entry<String, Tensor> parameter : decoder.parameters().entrySet()) {
-        file.copyTo(parameter.getKey(), parameter.getValue());
+        files.copyTo(parameter.getKey(), parameter.getValue());
       }
     }
   }

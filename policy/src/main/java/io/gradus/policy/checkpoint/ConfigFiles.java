@@ -3,9 +3,12 @@ package io.gradus.policy.checkpoint;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.gradus.policy.AttentionShape;
 import io.gradus.policy.CharacterVocabulary;
+import io.gradus.policy.Family;
 import io.gradus.policy.ModelConfig;
 import io.gradus.policy.PositionIds;
+import io.gradus.policy.Rope;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -34,6 +37,11 @@ public final class ConfigFiles {
   static final String TOKENIZER_CONFIG = "tokenizer_config.json";
   private static final String POSITION_IDS = "gradus_position_ids";
 
+  /// Types of layers.
+  private static final String FULL = "full_attention";
+
+  private static final String SLIDING = "sliding_attention";
+
   private ConfigFiles() {}
 
   /// The configuration of the checkpoint in `directory`.
@@ -41,20 +49,19 @@ public final class ConfigFiles {
     Path file = directory.resolve(CONFIG);
     JsonNode json = Json.readObject(file);
     var reader = new Reader(file, json);
-    reader.refuseUnlessLlama();
-    int heads = reader.integer("num_attention_heads");
+    Family family = reader.family();
     int hidden = reader.integer("hidden_size");
     int vocabSize = reader.integer("vocab_size");
+    int layers = reader.integer("num_hidden_layers");
     try {
       return new ModelConfig(
+          family,
           vocabSize,
           hidden,
-          reader.integer("num_hidden_layers"),
-          heads,
-          reader.integer("num_key_value_heads", heads),
-          reader.integer("head_dim", heads == 0 ? 0 : hidden / heads),
+          layers,
+          reader.attention(family, hidden, layers),
           reader.integer("intermediate_size"),
-          reader.ropeTheta(),
+          reader.has(family.feedForwardBias(), "mlp_bias"),
           reader.number("rms_norm_eps", 1e-6),
           reader.flag("tie_word_embeddings"),
           reader.integer("max_position_embeddings", 2048),
@@ -69,25 +76,29 @@ public final class ConfigFiles {
   public static void write(Path directory, ModelConfig config) throws IOException {
     CharacterVocabulary vocabulary = config.vocabulary();
     ObjectNode json = Json.PRETTY.createObjectNode();
-    json.putArray("architectures").add("LlamaForCausalLM");
-    json.put("model_type", "llama");
+    Family family = config.family();
+    AttentionShape attention = config.attention();
+    json.putArray("architectures").add(family.architecture());
+    json.put("model_type", family.modelType());
     json.put("vocab_size", config.vocabSize());
     json.put("hidden_size", config.hiddenSize());
     json.put("intermediate_size", config.feedForwardSize());
     json.put("num_hidden_layers", config.layers());
-    json.put("num_attention_heads", config.heads());
-    json.put("num_key_value_heads", config.keyValueHeads());
-    json.put("head_dim", config.headDim());
+    json.put("num_attention_heads", attention.heads());
+    json.put("num_key_value_heads", attention.keyValueHeads());
+    json.put("head_dim", attention.headDim());
     json.put("hidden_act", "silu");
-    json.put("attention_bias", false);
-    json.put("mlp_bias", false);
+    if (family.inputBias() == Family.Part.BY_CONFIG) {
+      json.put("attention_bias", attention.inputBias());
+    }
+    if (family.feedForwardBias() == Family.Part.BY_CONFIG) {
+      json.put("mlp_bias", config.feedForwardBias());
+    }
+    writeWindows(json, family, attention);
     json.put("attention_dropout", 0.0);
     json.put("max_position_embeddings", config.maxPositions());
     json.put("rms_norm_eps", config.rmsNormEpsilon());
-    json.put("rope_theta", config.ropeTheta());
-    ObjectNode rope = json.putObject("rope_parameters");
-    rope.put("rope_theta", config.ropeTheta());
-    rope.put("rope_type", "default");
+    writeRope(json, attention.rope());
     json.put("tie_word_embeddings", config.tiedEmbedding());
     json.put("dtype", "float32");
     json.put("bos_token_id", vocabulary.bos());
@@ -112,6 +123,51 @@ public final class ConfigFiles {
     tokenizerConfig.put("model_max_length", config.maxPositions());
     tokenizerConfig.put("clean_up_tokenization_spaces", false);
     write(directory.resolve(TOKENIZER_CONFIG), tokenizerConfig);
+  }
+
+  private static void writeWindows(ObjectNode json, Family family, AttentionShape attention) {
+    int window = attention.windows().stream().mapToInt(Integer::intValue).max().orElse(0);
+    if (family.windows() == Family.Windows.NONE) {
+      return;
+    }
+    if (window == 0) {
+      json.putNull("sliding_window");
+    } else {
+      json.put("sliding_window", window);
+    }
+    if (family.windows() == Family.Windows.SOME_LAYERS) {
+      json.put("use_sliding_window", window > 0);
+      if (window > 0) {
+        ArrayNode types = json.putArray("layer_types");
+        attention.windows().forEach(size -> types.add(size > 0 ? SLIDING : FULL));
+      }
+    }
+  }
+
+  /// As transformers 5 reads it, and beside it as transformers 4 does.
+  private static void writeRope(ObjectNode json, Rope rope) {
+    ObjectNode five = json.putObject("rope_parameters");
+    five.put("rope_theta", rope.theta());
+    writeScaling(five, rope.scaling());
+    json.put("rope_theta", rope.theta());
+    if (!(rope.scaling() instanceof Rope.Scaling.None)) {
+      writeScaling(json.putObject("rope_scaling"), rope.scaling());
+    }
+  }
+
+  private static void writeScaling(ObjectNode json, Rope.Scaling scaling) {
+    switch (scaling) {
+      case Rope.Scaling.None() -> json.put("rope_type", "default");
+      case Rope.Scaling.Linear(var factor) -> json.put("rope_type", "linear").put("factor", factor);
+      case Rope.Scaling.Dynamic(var factor) ->
+          json.put("rope_type", "dynamic").put("factor", factor);
+      case Rope.Scaling.Llama3(var factor, var low, var high, var positions) ->
+          json.put("rope_type", "llama3")
+              .put("factor", factor)
+              .put("low_freq_factor", low)
+              .put("high_freq_factor", high)
+              .put("original_max_position_embeddings", positions);
+    }
   }
 
   /// A byte-pair tokenizer without merges: one token a character, special tokens added.
@@ -207,45 +263,160 @@ public final class ConfigFiles {
   /// Reads `config.json` and names what it cannot read.
   private record Reader(Path file, JsonNode json) {
 
-    void refuseUnlessLlama() throws IOException {
+    /// The family, once it is clear that nothing in the file is beyond it.
+    Family family() throws IOException {
       String type = json.path("model_type").asText();
       JsonNode architectures = json.path("architectures");
-      String architecture = architectures.isEmpty() ? type : architectures.get(0).asText();
-      if (!type.equals("llama")
-          || !(architectures.isEmpty() || architecture.equals("LlamaForCausalLM"))) {
-        throw new DamagedCheckpointException(
-            file,
-            "the architecture %s (model_type %s) is not supported; LlamaForCausalLM is"
-                .formatted(architecture, type));
-      }
+      String architecture = architectures.isEmpty() ? "" : architectures.get(0).asText();
+      Family family =
+          Family.ofModelType(type)
+              .filter(known -> architecture.isEmpty() || architecture.equals(known.architecture()))
+              .orElseThrow(() ->
+                  new DamagedCheckpointException(
+                      file,
+                      "the architecture %s (model_type %s) is not supported; supported are %s"
+                          .formatted(
+                              architecture.isEmpty() ? "that is not named" : architecture,
+                              type,
+                              Family.architectures())));
       String activation = json.path("hidden_act").asText("silu");
-      if (!activation.equals("silu")) {
+      if (!activation.equals("silu") && !activation.equals("swish")) {
         throw new DamagedCheckpointException(
             file, "hidden_act %s is not supported; silu is".formatted(activation));
       }
-      for (String key : List.of("attention_bias", "mlp_bias")) {
-        if (flag(key)) {
-          throw new DamagedCheckpointException(file, key + " true is not supported; false is");
+      for (String key : List.of("quantization_config", "compression_config")) {
+        if (json.hasNonNull(key)) {
+          throw new DamagedCheckpointException(
+              file,
+              "%s with quant_method %s is not supported; weights are F32, BF16 or F16"
+                  .formatted(key, json.path(key).path("quant_method").asText("unnamed")));
         }
       }
+      for (String key : List.of("attention_bias", "mlp_bias")) {
+        boolean isRead =
+            key.equals("mlp_bias")
+                ? family.feedForwardBias() == Family.Part.BY_CONFIG
+                : family.inputBias() == Family.Part.BY_CONFIG;
+        if (flag(key) && !isRead) {
+          throw new DamagedCheckpointException(
+              file, "%s true is not supported for %s; false is".formatted(key, type));
+        }
+      }
+      return family;
     }
 
-    double ropeTheta() throws IOException {
-      for (String key : List.of("rope_parameters", "rope_scaling")) {
-        JsonNode rope = json.path(key);
-        String type = rope.path("rope_type").asText(rope.path("type").asText("default"));
-        if (!type.equals("default")) {
+    boolean has(Family.Part part, String key) {
+      return switch (part) {
+        case NEVER -> false;
+        case ALWAYS -> true;
+        case BY_CONFIG -> flag(key);
+      };
+    }
+
+    AttentionShape attention(Family family, int hidden, int layers) throws IOException {
+      int heads = integer("num_attention_heads");
+      return new AttentionShape(
+          heads,
+          integer("num_key_value_heads", family.defaultKeyValueHeads(heads)),
+          integer("head_dim", defaultHeadDim(family, hidden, heads)),
+          rope(),
+          has(family.inputBias(), "attention_bias"),
+          has(family.outputBias(), "attention_bias"),
+          family.hasHeadNorms(),
+          windows(family, layers));
+    }
+
+    private static int defaultHeadDim(Family family, int hidden, int heads) {
+      // Qwen3 alone has a width of its own, whatever the model's.
+      return family == Family.QWEN3 ? 128 : heads == 0 ? 0 : hidden / heads;
+    }
+
+    /// For each layer how far it looks back; empty: no layer has a window.
+    private List<Integer> windows(Family family, int layers) throws IOException {
+      boolean isUsed =
+          switch (family.windows()) {
+            case NONE -> false;
+            case ALL_LAYERS -> json.hasNonNull("sliding_window");
+            case SOME_LAYERS -> json.hasNonNull("sliding_window") && flag("use_sliding_window");
+          };
+      JsonNode types = json.path("layer_types");
+      if (types.isArray()) {
+        if (types.size() != layers) {
           throw new DamagedCheckpointException(
-              file, "%s.rope_type %s is not supported; default is".formatted(key, type));
+              file,
+              "layer_types has %d entries but num_hidden_layers is %d"
+                  .formatted(types.size(), layers));
         }
-        double partial = rope.path("partial_rotary_factor").asDouble(1);
-        if (partial != 1) {
-          throw new DamagedCheckpointException(
-              file, "%s.partial_rotary_factor %s is not supported; 1 is".formatted(key, partial));
+        for (JsonNode type : types) {
+          boolean isKnown = type.asText().equals(FULL) || (isUsed && type.asText().equals(SLIDING));
+          if (!isKnown) {
+            throw new DamagedCheckpointException(
+                file,
+                "layer_types has %s, which is not supported here; %s"
+                    .formatted(
+                        type,
+                        isUsed
+                            ? FULL + " and " + SLIDING + " are"
+                            : "without a sliding window all layers are " + FULL));
+          }
         }
       }
-      JsonNode inParameters = json.path("rope_parameters").path("rope_theta");
-      return inParameters.isNumber() ? inParameters.asDouble() : number("rope_theta", 10_000);
+      if (!isUsed) {
+        return List.of();
+      }
+      int window = integer("sliding_window");
+      if (window < 1) {
+        throw new DamagedCheckpointException(
+            file, "sliding_window is %d but must be at least 1".formatted(window));
+      }
+      int firstWithWindow =
+          family.windows() == Family.Windows.SOME_LAYERS ? integer("max_window_layers", 28) : 0;
+      var windows = new ArrayList<Integer>();
+      for (int layer = 0; layer < layers; layer++) {
+        boolean isSliding =
+            types.isArray() ? types.get(layer).asText().equals(SLIDING) : layer >= firstWithWindow;
+        windows.add(isSliding ? window : 0);
+      }
+      return windows;
+    }
+
+    private Rope rope() throws IOException {
+      JsonNode parameters = json.path("rope_parameters");
+      String key = parameters.isObject() ? "rope_parameters" : "rope_scaling";
+      JsonNode rope = json.path(key);
+      if (rope.isObject() && rope.properties().stream().anyMatch(e -> e.getValue().isObject())) {
+        throw new DamagedCheckpointException(
+            file, key + " for each type of layer is not supported; one for all layers is");
+      }
+      double partial = rope.path("partial_rotary_factor").asDouble(1);
+      if (partial != 1) {
+        throw new DamagedCheckpointException(
+            file, "%s.partial_rotary_factor %s is not supported; 1 is".formatted(key, partial));
+      }
+      double theta =
+          rope.path("rope_theta").isNumber()
+              ? rope.path("rope_theta").asDouble()
+              : number("rope_theta", 10_000);
+      String type = rope.path("rope_type").asText(rope.path("type").asText("default"));
+      var inside = new Reader(file, rope.isObject() ? rope : Json.MAPPER.createObjectNode());
+      Rope.Scaling scaling =
+          switch (type) {
+            case "default" -> new Rope.Scaling.None();
+            case "linear" -> new Rope.Scaling.Linear(inside.required("factor"));
+            case "dynamic" -> new Rope.Scaling.Dynamic(inside.required("factor"));
+            case "llama3" ->
+                new Rope.Scaling.Llama3(
+                    inside.required("factor"),
+                    inside.required("low_freq_factor"),
+                    inside.required("high_freq_factor"),
+                    inside.integer("original_max_position_embeddings"));
+            default ->
+                throw new DamagedCheckpointException(
+                    file,
+                    "%s.rope_type %s is not supported; default, linear, dynamic and llama3 are"
+                        .formatted(key, type));
+          };
+      return new Rope(theta, scaling);
     }
 
     PositionIds positionIds() throws IOException {
@@ -286,6 +457,14 @@ public final class ConfigFiles {
             file, "%s is %s but must be a number".formatted(key, node));
       }
       return node.asDouble();
+    }
+
+    double required(String key) throws IOException {
+      if (!json.path(key).isNumber()) {
+        throw new DamagedCheckpointException(
+            file, "the rope has %s %s but it must be a number".formatted(key, json.path(key)));
+      }
+      return json.path(key).asDouble();
     }
 
     boolean flag(String key) {

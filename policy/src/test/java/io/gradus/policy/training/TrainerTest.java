@@ -21,7 +21,6 @@ import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
 class TrainerTest {
@@ -75,21 +74,20 @@ class TrainerTest {
     }
   }
 
-  static Stream<Arguments> configs() {
+  static Stream<ModelConfig> configs() {
     return Stream.of(
-        Arguments.of(16, 2, 4, true, PositionIds.DIGIT_COUPLED),
-        Arguments.of(16, 1, 2, false, PositionIds.DIGIT_COUPLED),
-        Arguments.of(20, 3, 1, true, PositionIds.SEQUENTIAL),
-        Arguments.of(1100, 2, 2, true, PositionIds.SEQUENTIAL),
-        Arguments.of(1100, 1, 4, false, PositionIds.SEQUENTIAL));
+        ReferenceDecoder.smallConfig(16, 2, 4, true, PositionIds.DIGIT_COUPLED),
+        ReferenceDecoder.smallConfig(16, 1, 2, false, PositionIds.DIGIT_COUPLED),
+        ReferenceDecoder.smallConfig(20, 3, 1, true, PositionIds.SEQUENTIAL),
+        ReferenceDecoder.smallConfig(1100, 2, 2, true, PositionIds.SEQUENTIAL),
+        ReferenceDecoder.smallConfig(1100, 1, 4, false, PositionIds.SEQUENTIAL),
+        ReferenceDecoder.fullConfig(16, 2, 2),
+        ReferenceDecoder.fullConfig(1100, 3, 1));
   }
 
   @ParameterizedTest
   @MethodSource("configs")
-  void agreesWithFiniteDifferencesOfPlainLoops(
-      int vocabSize, int layers, int keyValueHeads, boolean tied, PositionIds positionIds) {
-    ModelConfig config =
-        ReferenceDecoder.smallConfig(vocabSize, layers, keyValueHeads, tied, positionIds);
+  void agreesWithFiniteDifferencesOfPlainLoops(ModelConfig config) {
     List<TrainingRow> rows = rowsWithHoles();
     Decoder decoder = ReferenceDecoder.decoderWithGains(config, 5);
     try (var trainer = new Trainer(decoder, OptimizerConfig.defaults(), 1)) {

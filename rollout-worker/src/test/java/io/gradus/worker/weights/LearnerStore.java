@@ -6,11 +6,13 @@ import io.gradus.core.policy.Manifest;
 import io.gradus.core.policy.Manifest.CheckpointFile;
 import io.gradus.core.policy.PolicyVersion;
 import io.gradus.learner.chunks.ChunkServerConfig;
+import io.gradus.policy.AttentionShape;
 import io.gradus.policy.CharacterVocabulary;
 import io.gradus.policy.Decoder;
 import io.gradus.policy.Initialization;
 import io.gradus.policy.ModelConfig;
 import io.gradus.policy.PositionIds;
+import io.gradus.policy.Rope;
 import io.gradus.policy.checkpoint.CheckpointDirectory;
 import io.gradus.policy.checkpoint.CheckpointManifest;
 import java.io.IOException;
@@ -45,15 +47,12 @@ public final class LearnerStore {
 
   public Manifest publish(long version, int blobBytes) throws IOException {
     var config =
-        new ModelConfig(
+        ModelConfig.llama(
             16,
             8,
             1,
-            2,
-            1,
-            4,
+            AttentionShape.llama(2, 1, 4, Rope.plain(10_000)),
             24,
-            10_000,
             1e-5,
             true,
             64,

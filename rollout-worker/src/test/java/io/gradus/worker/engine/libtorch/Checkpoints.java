@@ -5,11 +5,13 @@ import io.gradus.core.policy.Lineage;
 import io.gradus.core.policy.Manifest;
 import io.gradus.core.policy.Manifest.CheckpointFile;
 import io.gradus.core.policy.PolicyVersion;
+import io.gradus.policy.AttentionShape;
 import io.gradus.policy.CharacterVocabulary;
 import io.gradus.policy.Decoder;
 import io.gradus.policy.Initialization;
 import io.gradus.policy.ModelConfig;
 import io.gradus.policy.PositionIds;
+import io.gradus.policy.Rope;
 import io.gradus.policy.checkpoint.CheckpointDirectory;
 import io.gradus.policy.checkpoint.CheckpointManifest;
 import java.io.IOException;
@@ -23,15 +25,12 @@ final class Checkpoints {
   private Checkpoints() {}
 
   static ModelConfig config(int hiddenSize) {
-    return new ModelConfig(
+    return ModelConfig.llama(
         16,
         hiddenSize,
         2,
-        2,
-        1,
-        hiddenSize / 2,
+        AttentionShape.llama(2, 1, hiddenSize / 2, Rope.plain(10_000)),
         3 * hiddenSize,
-        10_000,
         1e-5,
         true,
         64,

@@ -4,25 +4,30 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import io.gradus.policy.Decoder;
+import io.gradus.policy.ParityCases;
 import io.gradus.policy.ReferenceDecoder;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
-import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /// Compares with what transformers' warpers leave of the same distribution.
-class TokenFilterGoldenTest {
+class TokenFilterParityTest {
 
-  private static final Path MODEL = Path.of("src/test/resources/models/llama-gqa");
+  static List<Path> models() throws IOException {
+    return ParityCases.models();
+  }
 
-  @Test
-  void keepsWhatTransformersKeeps() throws IOException {
-    JsonNode expected = new ObjectMapper().readTree(MODEL.resolve("expected.json").toFile());
+  @ParameterizedTest
+  @MethodSource("models")
+  void keepsWhatTransformersKeeps(Path model) throws IOException {
+    JsonNode expected = ParityCases.expected(model);
     int compared = 0;
-    try (Decoder decoder = Decoder.load(MODEL);
+    try (Decoder decoder = Decoder.load(model);
         var _ = new PointerScope()) {
       var reference = new ReferenceDecoder(decoder);
       for (JsonNode one : expected.get("cases")) {
@@ -60,6 +65,6 @@ class TokenFilterGoldenTest {
         }
       }
     }
-    assertThat(compared).isEqualTo(18);
+    assertThat(compared).isPositive();
   }
 }
