@@ -16,7 +16,7 @@ import org.junit.jupiter.api.io.TempDir;
 /// `-Dchaos.seed=N` gives the same faults again, `-Dchaos.minutes=M` goes on for so long,
 /// `-Dchaos.faults=PART_HOST,KILL_HOST` chooses kinds. When it fails, what the processes said stays
 /// in the directory that the failure names.
-@Tag("chaos")
+@Tag("system")
 class ChaosSystemTest {
 
   private static final long SEED = Long.getLong("chaos.seed", 20_261_125L);
@@ -32,8 +32,10 @@ class ChaosSystemTest {
     endures(step -> step < FAULTS);
   }
 
-  /// The long version: `./mvnw verify -Pchaos -Dchaos.minutes=20 -Dchaos.seed=7`.
+  /// The long version: `./mvnw verify -Pchaos -Dchaos.minutes=20 -Dchaos.seed=7`, which runs
+  /// nothing else in this module.
   @Test
+  @Tag("chaos")
   void goesOnForMinutes() throws Exception {
     long end =
         System.nanoTime() + Duration.ofMinutes(Integer.getInteger("chaos.minutes", 20)).toNanos();

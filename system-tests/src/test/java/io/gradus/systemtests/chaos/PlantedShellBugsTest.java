@@ -19,7 +19,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /// Bugs in the shells, each of which a trial with the faults that it is about has to catch: else
 /// the trials prove nothing.
-@Tag("chaos")
+@Tag("planted")
 class PlantedShellBugsTest {
 
   private static final Path SOURCES = Path.of("..", "coordinator", "src", "main", "java");
