@@ -58,6 +58,14 @@ class ArchitectureTest {
           .because("a rollout worker samples and never trains");
 
   @ArchTest
+  static final ArchRule REPORTS_TO_NOBODY =
+      noClasses()
+          .should()
+          .dependOnClassesThat()
+          .haveFullyQualifiedName("ai.djl.huggingface.tokenizers.HuggingFaceTokenizer")
+          .because("it asks a server of its makers to count each use, and truncates");
+
+  @ArchTest
   static final ArchRule IS_NULL_MARKED =
       classes()
           .should(

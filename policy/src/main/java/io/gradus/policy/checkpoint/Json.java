@@ -14,7 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /// JSON of checkpoint files: duplicate keys, trailing text and deep nesting are refused.
-final class Json {
+public final class Json {
 
   static final ObjectMapper STRICT =
       JsonMapper.builder(
@@ -39,7 +39,7 @@ final class Json {
   private Json() {}
 
   /// The object in `file`.
-  static JsonNode readObject(Path file) throws IOException {
+  public static JsonNode readObject(Path file) throws IOException {
     if (!Files.isRegularFile(file)) {
       throw new DamagedCheckpointException(file, "is missing");
     }
