@@ -14,8 +14,8 @@ public final class IncrementalDecoder {
    *
    * Byte level: UTF-8 tells the beginning of a character from its inside, and each maximal part of
    * a broken one becomes one U+FFFD. So only a U+FFFD at the end may still turn into a character,
-   * it stands for at most three bytes, and those lie within the last three ids, since a token has at
-   * least one byte. A window that begins inside an earlier character decodes that to some U+FFFD
+   * it stands for at most three bytes, and those lie within the last three ids, since a token has
+   * one byte or more. A window that begins inside an earlier character decodes that to some U+FFFD
    * more, the same ones each time: they are counted as given out when the window is cut.
    *
    * Byte fallback: a run of byte tokens is text only if all of it is UTF-8, so it is not decoded

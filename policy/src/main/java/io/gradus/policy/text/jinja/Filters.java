@@ -146,7 +146,7 @@ final class Filters {
       texts.add(
           Values.text(attribute == Values.NONE ? item : attribute(item, Values.string(attribute))));
     }
-    return String.join(separator, texts);
+    return Values.join(separator, texts);
   }
 
   private static Object toInteger(Object value) {

@@ -16,7 +16,6 @@ import org.jspecify.annotations.Nullable;
 public final class JinjaTemplate {
 
   private static final int MAX_SOURCE_LENGTH = 1 << 20;
-  private static final int MAX_OUTPUT_LENGTH = 1 << 24;
   private static final long MAX_STEPS = 10_000_000;
   private static final long MAX_RANGE = 100_000;
 
@@ -53,7 +52,7 @@ public final class JinjaTemplate {
     Map<String, Object> names = new LinkedHashMap<>(functions(now));
     variables.forEach((key, value) -> names.put(key, Values.of(value)));
     try {
-      return new Renderer(name, MAX_OUTPUT_LENGTH, MAX_STEPS).render(statements, names);
+      return new Renderer(name, Values.MAX_LENGTH, MAX_STEPS).render(statements, names);
     } catch (StackOverflowError e) {
       throw new JinjaException(name, 1, "an expression of the template is too deep");
     }

@@ -107,7 +107,7 @@ final class Methods {
                   + text.substring(1).toLowerCase(Locale.ROOT);
       case "replace" -> replace(text, arguments);
       case "join" ->
-          String.join(
+          Values.join(
               text, Values.items(first(name, arguments)).stream().map(Values::string).toList());
       case "find" -> {
         int found = text.indexOf(Values.string(first(name, arguments)));
@@ -211,7 +211,7 @@ final class Methods {
     if (arguments.size() != 2) {
       throw new Problem("'replace' needs two arguments; a limit is not supported");
     }
-    return text.replace(Values.text(arguments.get(0)), Values.text(arguments.get(1)));
+    return Values.replace(text, Values.text(arguments.get(0)), Values.text(arguments.get(1)));
   }
 
   private static String title(String text) {

@@ -33,7 +33,11 @@ final class Values {
 
   static final None NONE = None.NONE;
 
+  /// Bound of a text that a template makes, in characters.
+  static final int MAX_LENGTH = 1 << 24;
+
   private static final int MAX_DEPTH = 100;
+  private static final int MAX_COMPARISONS = 1_000_000;
 
   private Values() {}
 
@@ -88,32 +92,57 @@ final class Values {
 
   /// Python's `str`.
   static String text(Object value) {
-    return value instanceof String text ? text : value instanceof Undefined ? "" : repr(value);
+    if (value instanceof String text) {
+      return text;
+    }
+    var out = new StringBuilder();
+    if (!(value instanceof Undefined)) {
+      repr(out, value);
+    }
+    return out.toString();
   }
 
-  private static String repr(Object value) {
+  /// Lists that hold each other many times are short to write down and have long texts.
+  private static void requireRoom(StringBuilder out, long more) {
+    if (out.length() + more > MAX_LENGTH) {
+      throw new Problem("a text is longer than %d characters".formatted(MAX_LENGTH));
+    }
+  }
+
+  private static void repr(StringBuilder out, Object value) {
+    requireRoom(out, 0);
+    switch (value) {
+      case List<?> list -> {
+        out.append('[');
+        for (int i = 0; i < list.size(); i++) {
+          out.append(i > 0 ? ", " : "");
+          repr(out, list.get(i));
+        }
+        out.append(']');
+      }
+      case Map<?, ?> map -> {
+        out.append('{');
+        boolean first = true;
+        for (Map.Entry<?, ?> entry : map.entrySet()) {
+          out.append(first ? "" : ", ");
+          repr(out, entry.getKey());
+          out.append(": ");
+          repr(out, entry.getValue());
+          first = false;
+        }
+        out.append('}');
+      }
+      default -> out.append(scalar(value));
+    }
+  }
+
+  private static String scalar(Object value) {
     return switch (value) {
       case String text -> quoted(text);
       case Boolean flag -> flag ? "True" : "False";
       case None _ -> "None";
       case Undefined _ -> "Undefined";
       case Double number -> floating(number);
-      case List<?> list -> {
-        var text = new StringBuilder("[");
-        for (Object item : list) {
-          text.append(text.length() > 1 ? ", " : "").append(repr(item));
-        }
-        yield text.append(']').toString();
-      }
-      case Map<?, ?> map -> {
-        var text = new StringBuilder("{");
-        map.forEach((key, item) ->
-            text.append(text.length() > 1 ? ", " : "")
-                .append(repr(key))
-                .append(": ")
-                .append(repr(item)));
-        yield text.append('}').toString();
-      }
       case Namespace _ -> "<Namespace>";
       case Function _ -> "<function>";
       default -> String.valueOf(value);
@@ -178,6 +207,7 @@ final class Values {
     if (level > MAX_DEPTH) {
       throw new Problem("a value is nested deeper than " + MAX_DEPTH);
     }
+    requireRoom(out, 0);
     switch (value) {
       case String text -> jsonText(out, text);
       case Boolean flag -> out.append(flag ? "true" : "false");
@@ -251,6 +281,13 @@ final class Values {
   }
 
   static boolean isEqual(Object left, Object right) {
+    return isEqual(left, right, new int[] {MAX_COMPARISONS});
+  }
+
+  private static boolean isEqual(Object left, Object right, int[] remaining) {
+    if (--remaining[0] < 0) {
+      throw new Problem("a comparison takes more than %d steps".formatted(MAX_COMPARISONS));
+    }
     if (isNumber(left) && isNumber(right)) {
       return isEitherFloating(left, right)
           ? Double.compare(floatingOf(left), floatingOf(right)) == 0
@@ -261,7 +298,19 @@ final class Values {
         return false;
       }
       for (int i = 0; i < a.size(); i++) {
-        if (!isEqual(a.get(i), b.get(i))) {
+        if (!isEqual(a.get(i), b.get(i), remaining)) {
+          return false;
+        }
+      }
+      return true;
+    }
+    if (left instanceof Map<?, ?> a && right instanceof Map<?, ?> b) {
+      if (!a.keySet().equals(b.keySet())) {
+        return false;
+      }
+      for (Map.Entry<?, ?> entry : a.entrySet()) {
+        Object other = b.get(entry.getKey());
+        if (other == null || !isEqual(entry.getValue(), other, remaining)) {
           return false;
         }
       }
@@ -319,6 +368,23 @@ final class Values {
       return text;
     }
     throw new Problem("expected a string but got " + describe(value));
+  }
+
+  /// Python's `separator.join(parts)`.
+  static String join(String separator, List<String> parts) {
+    long length = 0;
+    for (String part : parts) {
+      length += part.length() + (long) separator.length();
+    }
+    requireRoom(new StringBuilder(), length);
+    return String.join(separator, parts);
+  }
+
+  /// Python's `text.replace(from, to)`.
+  static String replace(String text, String from, String to) {
+    long most = from.isEmpty() ? text.length() + 1L : text.length() / from.length();
+    requireRoom(new StringBuilder(), text.length() + most * to.length());
+    return text.replace(from, to);
   }
 
   /// The items that a loop takes: those of a list, the keys of a map, the characters of a text.

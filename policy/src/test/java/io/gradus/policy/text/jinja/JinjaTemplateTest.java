@@ -139,6 +139,15 @@ class JinjaTemplateTest {
             + "{% set ns.s = ns.s ~ ns.s %}{% endfor %}",
         "{% set ns = namespace(l=[1]) %}{% for a in range(60) %}"
             + "{% set ns.l = ns.l + ns.l %}{% endfor %}",
+        "{% set ns = namespace(l=[]) %}{% for a in range(60) %}"
+            + "{% set ns.l = [ns.l, ns.l] %}{% endfor %}{{ ns.l }}",
+        "{% set ns = namespace(l=[]) %}{% for a in range(60) %}"
+            + "{% set ns.l = [ns.l, ns.l] %}{% endfor %}{{ ns.l | tojson }}",
+        "{% set ns = namespace(l=[], m=[]) %}{% for a in range(60) %}"
+            + "{% set ns.l = [ns.l, ns.l] %}{% set ns.m = [ns.m, ns.m] %}{% endfor %}"
+            + "{{ ns.l == ns.m }}",
+        "{{ ('a' * 999999) | replace('a', 'a' * 999999) }}",
+        "{{ ['a' * 9999999, 'b', 'c', 'd'] | join('x' * 9999999) }}",
         "{% for a in range(9999) %}{{ 'a' * 9999 }}{% endfor %}",
         "{{ 'a' * 999999999999 }}",
         "{{ range(99999999) }}",
