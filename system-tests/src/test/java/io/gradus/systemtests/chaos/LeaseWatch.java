@@ -6,7 +6,6 @@ import io.gradus.systemtests.LedgerTables;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -16,7 +15,6 @@ import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Predicate;
-import java.util.stream.Collectors;
 
 /// Looks into the ledger many times a second: who holds how many groups of which run, and how far
 /// the numbers of leases have come. Each look is one statement, so what it shows was there at once.
@@ -24,14 +22,25 @@ final class LeaseWatch implements AutoCloseable {
 
   private static final Duration LOOKS_EVERY = Duration.ofMillis(20);
 
+  private static final String SQL =
+      """
+      select r.run_id, r.state, r.next_lease, r.trajectories_sampled,
+        count(*) filter (where g.state = 'LEASED' and g.worker_id = 'worker-1'),
+        count(*) filter (where g.state = 'LEASED' and g.worker_id = 'worker-2'),
+        count(*) filter (where g.state = 'PENDING')
+      from run r left join rollout_group g
+        on g.run_key = r.run_key and g.state in ('LEASED', 'PENDING')
+      group by r.run_id, r.state, r.next_lease, r.trajectories_sampled\
+      """;
+
   /// What the ledger has of a run.
   ///
   /// @param nextLease number of its next lease: none was granted while it stays
   /// @param trajectories that were sampled for training so far
-  /// @param pending groups that wait for another lease
   /// @param leased groups that each worker holds
+  /// @param pending groups that wait for another lease
   record Standing(
-      String state, long nextLease, long trajectories, int pending, List<Integer> leased) {
+      String state, long nextLease, long trajectories, List<Integer> leased, int pending) {
 
     Standing {
       leased = List.copyOf(leased);
@@ -59,30 +68,16 @@ final class LeaseWatch implements AutoCloseable {
   }
 
   private final LedgerTables ledger;
-  private final String sql;
   private final List<Look> looks = new ArrayList<>();
   private final ScheduledExecutorService looking =
       Executors.newSingleThreadScheduledExecutor(Thread.ofPlatform().daemon().factory());
 
-  private LeaseWatch(LedgerTables ledger, List<String> workers) {
+  private LeaseWatch(LedgerTables ledger) {
     this.ledger = ledger;
-    String leased =
-        workers.stream()
-            .map("count(*) filter (where g.state = 'LEASED' and g.worker_id = '%s')"::formatted)
-            .collect(Collectors.joining(", "));
-    this.sql =
-        """
-        select r.run_id, r.state, r.next_lease, r.trajectories_sampled,
-          count(*) filter (where g.state = 'PENDING'), %s
-        from run r left join rollout_group g
-          on g.run_key = r.run_key and g.state in ('LEASED', 'PENDING')
-        group by r.run_id, r.state, r.next_lease, r.trajectories_sampled\
-        """
-            .formatted(leased);
   }
 
-  static LeaseWatch begin(LedgerTables ledger, List<String> workers) {
-    var watch = new LeaseWatch(ledger, workers);
+  static LeaseWatch begin(LedgerTables ledger) {
+    var watch = new LeaseWatch(ledger);
     var _ =
         watch.looking.scheduleWithFixedDelay(
             watch::look, 0, LOOKS_EVERY.toMillis(), TimeUnit.MILLISECONDS);
@@ -93,7 +88,7 @@ final class LeaseWatch implements AutoCloseable {
     long asked = System.nanoTime();
     var runs = new TreeMap<String, Standing>();
     try {
-      for (String row : ledger.rows(sql)) {
+      for (String row : ledger.rows(SQL)) {
         String[] columns = row.split(" ", -1);
         runs.put(
             columns[0],
@@ -101,8 +96,8 @@ final class LeaseWatch implements AutoCloseable {
                 columns[1],
                 Long.parseLong(columns[2]),
                 Long.parseLong(columns[3]),
-                Integer.parseInt(columns[4]),
-                Arrays.stream(columns).skip(5).map(Integer::valueOf).toList()));
+                List.of(Integer.valueOf(columns[4]), Integer.valueOf(columns[5])),
+                Integer.parseInt(columns[6])));
       }
     } catch (SQLException failure) {
       throw new AssertionError("the ledger cannot be read", failure);

@@ -36,12 +36,7 @@ class PoolSystemTest {
 
   /// Few and large groups of a larger model than in other tests: what limits the runs is to be the
   /// workers' engines, not the ledger.
-  private static final int SLOTS = 8;
-
-  /// As many as it takes that each works for one run: a worker that has two, or is slower than the
-  /// others, gets less done with a slot, and slots are what a pool shares.
-  private static final List<String> WORKERS =
-      List.of("worker-1", "worker-2", "worker-3", "worker-4");
+  private static final int SLOTS = 16;
 
   private static final int GROUP_SIZE = 64;
 
@@ -90,12 +85,8 @@ class PoolSystemTest {
   void sharesThroughputByWeightWhoeverIsPausedAndWhateverDies() throws Exception {
     try (Site site =
             Site.start(
-                directory,
-                SLOTS,
-                Optional.empty(),
-                List.of(run(LARGE, RATIO), run(SMALL, 1)),
-                WORKERS);
-        LeaseWatch watch = LeaseWatch.begin(site.ledger(), WORKERS)) {
+                directory, SLOTS, Optional.empty(), List.of(run(LARGE, RATIO), run(SMALL, 1)));
+        LeaseWatch watch = LeaseWatch.begin(site.ledger())) {
       sharesByWeight(watch, "from the beginning", BEGINS_WITHIN);
 
       drainsWhilePaused(site, watch);

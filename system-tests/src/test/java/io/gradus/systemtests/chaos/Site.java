@@ -25,7 +25,7 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
-/// Three coordinators, some workers and a learner a run, each a supervised process, over one
+/// Three coordinators, two workers and a learner a run, each a supervised process, over one
 /// PostgreSQL, a witness, and runs without an end. Every way between two of them goes through a
 /// proxy.
 ///
@@ -69,7 +69,6 @@ final class Site implements AutoCloseable {
 
   private final Path directory;
   private final List<Submission> runs;
-  private final List<String> workers;
   private final WitnessLog witness;
   private final PostgresServer postgres;
   private final Supervisor roles;
@@ -101,13 +100,11 @@ final class Site implements AutoCloseable {
   private Site(
       Path directory,
       List<Submission> runs,
-      List<String> workers,
       Optional<Path> classes,
       WitnessLog witness,
       PostgresServer postgres) {
     this.directory = directory;
     this.runs = runs;
-    this.workers = workers;
     this.witness = witness;
     this.postgres = postgres;
     this.roles = new Supervisor(directory, classes);
@@ -119,24 +116,18 @@ final class Site implements AutoCloseable {
   /// @param slots groups that a worker samples at once
   /// @param classes of the programs, in place of some that are right
   static Site start(Path directory, int slots, Optional<Path> classes) throws Exception {
-    return start(directory, slots, classes, List.of(SMALL_RUN), WORKERS);
+    return start(directory, slots, classes, List.of(SMALL_RUN));
   }
 
   /// Starts everything, with as many learners as runs, and submits the runs.
-  static Site start(
-      Path directory,
-      int slots,
-      Optional<Path> classes,
-      List<Submission> runs,
-      List<String> workers)
+  static Site start(Path directory, int slots, Optional<Path> classes, List<Submission> runs)
       throws Exception {
-    var ports = new Ports(1 + COORDINATORS * (5 + workers.size() + runs.size()));
+    var ports = new Ports(1 + COORDINATORS * (5 + WORKERS.size() + runs.size()));
     PostgresServer postgres = PostgresServer.start(directory, ports.next());
     var site =
         new Site(
             directory,
             List.copyOf(runs),
-            List.copyOf(workers),
             classes,
             WitnessLog.open(directory.resolve("witness.jsonl")),
             postgres);
@@ -198,7 +189,7 @@ final class Site implements AutoCloseable {
           Map.of("JDK_JAVA_OPTIONS", behindProxy(own, bind)),
           List.of("coordinator", "--config", config.toString()));
     }
-    for (String worker : workers) {
+    for (String worker : WORKERS) {
       roles.start(
           worker,
           witness.environment(),
@@ -232,7 +223,7 @@ final class Site implements AutoCloseable {
   }
 
   private List<String> clientRoles() {
-    return Stream.concat(workers.stream(), learners().stream()).toList();
+    return Stream.concat(WORKERS.stream(), learners().stream()).toList();
   }
 
   /// The others know a node by the address of its proxy; it listens behind that.
