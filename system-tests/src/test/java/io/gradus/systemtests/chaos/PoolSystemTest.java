@@ -25,7 +25,7 @@ import org.junit.jupiter.api.io.TempDir;
 ///
 /// What was seen is printed. When it fails, what the processes said stays in the directory that the
 /// failure names.
-@Tag("system")
+@Tag("shares")
 @Timeout(600)
 class PoolSystemTest {
 
